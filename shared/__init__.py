@@ -1,0 +1,1 @@
+"""What the entry points in `functions/` share: pure domains, and the adapters in `shared/platforms`."""
