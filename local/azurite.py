@@ -98,8 +98,8 @@ def node_path(modules: Path = _CHECKOUT / "node_modules") -> Path:
         if node is not None and _major_version(node) >= OLDEST_NODE:
             return node
     raise AzuriteError(
-        f"Azurite needs Node.js {OLDEST_NODE} or newer and none was found: run `npm ci --ignore-scripts` in the checkout "
-        f"(on Linux it brings one), or install Node.js {OLDEST_NODE} (macOS: `brew install node@{OLDEST_NODE}`)"
+        f"Azurite needs Node.js {OLDEST_NODE} or newer and none was found: run `npm ci --ignore-scripts` here "
+        f"(on Linux it brings one), or install Node.js {OLDEST_NODE} (macOS: brew)"
     )
 
 
