@@ -1,0 +1,38 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types bench plan lock lock-check clean
+PY := .venv/bin/python
+JOBS ?= 2
+
+help: ## List what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Install what the project needs, below its own folder only
+	@sh local/bootstrap.sh
+
+run: setup ## Start the embedded estate and drill a restore; ONCE=1 ends when the story is told
+	@exec $(PY) -m local run $(if $(filter 1 true yes,$(ONCE)),--once)
+
+test: setup ## Run every test; ARGS="-k drill" narrows
+	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
+
+lint: setup ## Check style, types and the layers of the design
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+	@$(PY) -m pyright
+	@.venv/bin/lint-imports --no-cache
+
+bench: setup ## Run the benchmarks; SMOKE=1 makes them small
+	@set -e; for each in bench/[a-z]*.py; do echo "== $$each"; $(PY) $$each $(if $(filter 1,$(SMOKE)),--smoke); done
+
+plan: setup ## Print the finance calendar as the automations see it: DAYS=90 ESTATE=... FORMAT=text|json|ics
+	@$(PY) -m functions.command_line plan --days $(or $(DAYS),90) $(if $(ESTATE),--estate $(ESTATE)) \
+		$(if $(FORMAT),--format $(FORMAT))
+
+lock: ## Compile the requirements with hashes from pyproject.toml
+	@sh local/compile_requirements.sh
+
+lock-check: setup ## Fail when the compiled requirements are not what pyproject.toml asks for
+	@sh local/compile_requirements.sh --check
+
+clean: ## Remove everything that was set up or made here
+	rm -rf .venv node_modules .local .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
