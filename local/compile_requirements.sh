@@ -1,23 +1,26 @@
 #!/bin/sh
 # Compile requirements.txt (what Azure's remote build installs) and requirements-dev.txt (that and what we work with)
 # from pyproject.toml, with hashes and without index addresses. Pins stay unless pyproject.toml no longer allows them;
-# `UPGRADE=1` takes newer ones. With --check nothing is written, and a stale file fails.
+# UPGRADE=1 takes newer ones. With --check nothing is written, and a stale file fails.
 set -eu
-cd "$(dirname "$0")/.."
-target=.
+project=$(cd "$(dirname "$0")/.." && pwd)
+cd "$project"
 if [ "${1:-}" = --check ]; then
-    target=$(mktemp -d)
-    trap 'rm -rf "$target"' EXIT
-    cp requirements.txt requirements-dev.txt "$target"
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    cp pyproject.toml requirements.txt requirements-dev.txt "$scratch"
+    cd "$scratch"
 fi
 compile() {
-    .venv/bin/python -m uv pip compile pyproject.toml "$@" --quiet --universal --python-version 3.13 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" ${UPGRADE:+--upgrade} >/dev/null
+    "$project/.venv/bin/python" -m uv pip compile pyproject.toml "$@" --quiet --universal --python-version 3.13 \
+        --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+        ${UPGRADE:+--upgrade} >/dev/null
 }
-compile --output-file "$target/requirements.txt"
-compile --group dev --constraints "$target/requirements.txt" --output-file "$target/requirements-dev.txt"
-if [ "$target" != . ]; then
-    for file in requirements.txt requirements-dev.txt; do
-        diff -u "$file" "$target/$file" || { echo "$file is stale: run 'make lock' and commit it" >&2; exit 1; }
-    done
-fi
+compile --output-file requirements.txt
+compile --group dev --constraints requirements.txt --output-file requirements-dev.txt
+for file in requirements.txt requirements-dev.txt; do
+    if ! diff -u "$project/$file" "$file" >&2; then
+        echo "$file is stale: run 'make lock' and commit it" >&2
+        exit 1
+    fi
+done
