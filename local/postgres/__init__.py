@@ -1,0 +1,20 @@
+"""Real PostgreSQL servers that stand in for Azure's: archived log, base backups, point-in-time restore, TLS."""
+
+from local.postgres.addresses import LoopbackAddresses
+from local.postgres.base_backups import BaseBackup
+from local.postgres.binaries import binary
+from local.postgres.cluster import SUPERUSER, PostgresCluster
+from local.postgres.configuration import ServerCertificate
+from local.postgres.errors import CancelledError, RestoreFailedError, ServerFailedError
+
+__all__ = [
+    "SUPERUSER",
+    "BaseBackup",
+    "CancelledError",
+    "LoopbackAddresses",
+    "PostgresCluster",
+    "RestoreFailedError",
+    "ServerCertificate",
+    "ServerFailedError",
+    "binary",
+]

@@ -1,0 +1,44 @@
+"""PostgreSQL's one-shot programs: as the server's user, ended with us, cancellable."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+from local import processes
+from local.postgres.errors import CancelledError, ProgramFailedError
+
+
+def environment() -> dict[str, str]:
+    """Ours without libpq's variables, which belong to the app, and with English messages, which we read."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return inherited | {"LC_ALL": "C", "TZ": "UTC"}
+
+
+def run(argv: Sequence[str | Path], *, cancel: Event | None = None, accept: Sequence[int] = (0,)) -> str:
+    """Run a program to its end and return what it wrote; raises ProgramFailedError, CancelledError."""
+    with tempfile.NamedTemporaryFile(prefix="closekeeper-") as log:
+        child = processes.start(argv, log=Path(log.name), env=environment(), cwd=Path("/"), unprivileged=True)
+        wait(child, cancel)
+        output = log.read().decode(errors="replace")
+        if child.returncode not in accept:
+            raise ProgramFailedError(f"{Path(argv[0]).name} ended with {child.returncode}: {output.strip()}")
+        return output
+
+
+def wait(child: processes.Child, cancel: Event | None) -> None:
+    """Wait until a program has ended by itself; ends it at once when `cancel` is set, and raises CancelledError."""
+    while True:
+        try:
+            child.wait(0.05 if cancel else None)
+        except subprocess.TimeoutExpired:
+            if cancel and cancel.is_set():
+                child.stop()
+                raise CancelledError from None
+        except BaseException:  # an interrupt of ours must not leave it running
+            child.stop()
+            raise
+        else:
+            return
