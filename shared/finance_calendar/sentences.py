@@ -1,0 +1,177 @@
+"""The words of the declaration's short sentences, and errors that say what would be right."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from difflib import get_close_matches
+from typing import NoReturn
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+_ORDINALS = (
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+)
+_END = "the end of the sentence"
+_TOKEN = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}|\d+(?:st|nd|rd|th)?|[a-z]+|\S")
+# What people write, and what the grammar calls it.
+_SYNONYMS = {
+    "working": "business",
+    "workday": "business day",
+    "workdays": "business days",
+    "banking": "business",
+    "weekday": "business day",
+    "financial": "fiscal",
+    "previous": "preceding",
+    "next": "following",
+    "monthly": "month",
+    "quarterly": "quarter",
+    "yearly": "year",
+    "annually": "year",
+    "final": "last",
+    "until": "to",
+}
+
+
+class SentenceError(ValueError):
+    """A sentence that the calendar does not understand. The message says where, and what would be right."""
+
+
+class Words:
+    """A sentence read from left to right. Case and extra spaces do not matter."""
+
+    def __init__(self, text: str, examples: Sequence[str]) -> None:
+        self.text = " ".join(text.split())
+        self._examples = examples
+        self._tokens = list(_TOKEN.finditer(self.text.lower()))
+        self._at = 0
+
+    def peek(self, ahead: int = 0) -> str:
+        """The word `ahead` of the next one; empty beyond the end."""
+        at = self._at + ahead
+        return self._tokens[at].group() if at < len(self._tokens) else ""
+
+    def date(self) -> date | None:
+        """Take an ISO date. Raises SentenceError when it is written as one and does not exist."""
+        found = self.match(r"\d{4}-\d{2}-\d{2}")
+        if not found:
+            return None
+        try:
+            return date.fromisoformat(found.group())
+        except ValueError as error:
+            self.reject(["a date that exists"], str(error))
+
+    def accept(self, *phrases: str) -> str | None:
+        """Take the first of the phrases (one or more words each) that comes next, or none."""
+        for phrase in phrases:
+            parts = phrase.split()
+            if [self.peek(ahead) for ahead in range(len(parts))] == parts:
+                self._at += len(parts)
+                return phrase
+        return None
+
+    def expect(self, *phrases: str) -> str:
+        """Take one of the phrases. Raises SentenceError when none comes next."""
+        return self.accept(*phrases) or self.fail(phrases)
+
+    def match(self, pattern: str) -> re.Match[str] | None:
+        """Take the next word if it fits the pattern wholly."""
+        found = re.fullmatch(pattern, self.peek())
+        if found:
+            self._at += 1
+        return found
+
+    def ordinal(self) -> int | None:
+        """Take "first", "25th", "last" (-1) or "second last" (-2)."""
+        if self.accept("last"):
+            return -1
+        word = self.peek()
+        number = 0
+        if word in _ORDINALS:
+            number = _ORDINALS.index(word) + 1
+        elif re.fullmatch(r"\d+(st|nd|rd|th)", word):
+            number = int(word[:-2])
+            if word != with_suffix(number) or number == 0:
+                self.fail([with_suffix(max(number, 1))])
+        if not number:
+            return None
+        self._at += 1
+        return -number if self.accept("last") else number
+
+    def end(self, *more: str) -> None:
+        """Raises SentenceError unless the sentence ends here; `more` is what could still have come."""
+        if self.peek():
+            self.fail([_END, *more])
+
+    def fail(self, expected: Sequence[str], hint: str = "") -> NoReturn:
+        """Raise SentenceError: what stands here, what could stand here, and the nearest sentence that would do."""
+        found = self.peek()
+        before = self.text[: self._tokens[self._at].start()].strip() if found else self.text
+        where = f'after "{before}"' if before else "at the beginning"
+        said = f'"{found}"' if found else "nothing"
+        nearest = None if hint else self._nearest(found, [word for word in expected if word != _END])
+        if nearest:
+            raise SentenceError(f'"{self.text}": {said} is not understood {where}; did you mean "{nearest}"?')
+        remedy = hint or "for example " + " or ".join(f'"{example}"' for example in self._examples)
+        raise SentenceError(f'"{self.text}": {where} comes {said}, but it should be {one_of(expected)}; {remedy}')
+
+    def reject(self, expected: Sequence[str], hint: str) -> NoReturn:
+        """Raise SentenceError about the word that was just taken."""
+        self._at -= 1
+        self.fail(expected, hint)
+
+    def _nearest(self, found: str, expected: Sequence[str]) -> str | None:
+        if not found:
+            return None
+        here = self._tokens[self._at]
+        clause = next((token for token in self._tokens[self._at :] if token.group() == ","), None)
+        to_comma = self.text[here.start() : clause.start() if clause else None].lower()
+        synonym = _SYNONYMS.get(found, "")
+        if any(synonym and (word.startswith(synonym) or synonym.startswith(word)) for word in expected):
+            close = [synonym]
+        elif close := get_close_matches(to_comma, expected, n=1, cutoff=0.8):
+            found = to_comma
+        else:
+            close = get_close_matches(found, [word for word in expected if " " not in word], n=1, cutoff=0.6)
+        return self.text[: here.start()] + close[0] + self.text[here.start() + len(found) :] if close else None
+
+
+def one_of(words: Sequence[str]) -> str:
+    """The words as a person would list them: "a, b or c"."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def with_suffix(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th."""
+    tail = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{tail}"
+
+
+def nearest_of(word: str, known: Iterable[str]) -> str:
+    """`; did you mean "x"?` for the known word that is nearest, or nothing."""
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f'; did you mean "{by_lower[close[0]]}"?' if close else ""
