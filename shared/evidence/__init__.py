@@ -1,0 +1,1 @@
+"""Evidence: records that are written once, sealed into one growing Merkle tree, and provable offline."""
