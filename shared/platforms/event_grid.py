@@ -22,7 +22,7 @@ class EventGridTopic:
         """See `EventPublisher.publish`."""
         from azure.core.messaging import CloudEvent
 
-        self._client.send(
+        self._client.send(  # pyright: ignore[reportUnknownMemberType] - the SDK leaves its event type open
             [
                 CloudEvent(
                     source=SOURCE, type=event.type, id=event.id, time=event.time, subject=event.subject, data=event.data

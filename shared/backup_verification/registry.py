@@ -1,0 +1,117 @@
+"""The registry of temporary servers: written before a server is asked for, closed when its absence is proven.
+
+What is not in here is never removed, whatever its tags say: a source's tags can be inherited.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.backup_verification.drill import DrillPlan, DrillReport
+from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
+
+_FOLDER = "drills/"
+
+
+class EntryState(StrEnum):
+    """`open`: the server may be created. `removing`: it may not any more. `closed`: it was seen to be gone."""
+
+    OPEN = "open"
+    REMOVING = "removing"
+    CLOSED = "closed"
+
+
+class Entry(BaseModel):
+    """One drill's temporary server, and what became of the drill."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: DrillPlan
+    state: EntryState = EntryState.OPEN
+    closed_at: AwareDatetime | None = None
+    report: DrillReport | None = None
+    reported: bool = False
+    """Whether the report is in the evidence and was told."""
+
+
+def open_entry(container: BlobContainer, plan: DrillPlan) -> Entry:
+    """Register the drill's server, or find it registered: the first plan stands, so that twice is once."""
+    entry = Entry(plan=plan)
+    try:
+        container.create(_name(plan.id), _dump(entry))
+    except BlobAlreadyExistsError:
+        return read_entry(container, plan.id)
+    return entry
+
+
+def read_entry(container: BlobContainer, drill: str) -> Entry:
+    """The entry of a drill; raises BlobNotFoundError."""
+    return _load(container.read(_name(drill)).data)
+
+
+def find_entry(container: BlobContainer, drill: str) -> Entry | None:
+    """The entry of a drill, None when there is none."""
+    try:
+        return read_entry(container, drill)
+    except BlobNotFoundError:
+        return None
+
+
+def entries(container: BlobContainer) -> Iterator[Entry]:
+    """Every entry, by drill id."""
+    for facts in container.list(_FOLDER):
+        yield _load(container.read(facts.name).data)
+
+
+def move_entry(container: BlobContainer, drill: str, state: EntryState, now: datetime) -> Entry:
+    """Move an entry on; states only go forward, so that the same move twice, or one back, changes nothing."""
+    order = list(EntryState)
+
+    def move(entry: Entry) -> Entry:
+        if order.index(entry.state) >= order.index(state):
+            return entry
+        return entry.model_copy(update={"state": state, "closed_at": now if state is EntryState.CLOSED else None})
+
+    return _change(container, drill, move)
+
+
+def keep_report(container: BlobContainer, report: DrillReport) -> DrillReport:
+    """Keep the drill's report, and return the one that stands: the first. There is one verdict on a drill."""
+    kept = _change(
+        container, report.id, lambda entry: entry if entry.report else entry.model_copy(update={"report": report})
+    )
+    return kept.report or report
+
+
+def mark_reported(container: BlobContainer, drill: str) -> None:
+    """Remember that the report is in the evidence and was told."""
+    _change(container, drill, lambda entry: entry.model_copy(update={"reported": True}))
+
+
+def _change(container: BlobContainer, drill: str, change: Callable[[Entry], Entry]) -> Entry:
+    """Apply a change to what is there now, again when somebody was faster. Raises BlobNotFoundError."""
+    while True:
+        blob = container.read(_name(drill))
+        entry = _load(blob.data)
+        changed = change(entry)
+        if changed == entry:
+            return entry
+        try:
+            container.replace(_name(drill), _dump(changed), blob.etag)
+        except BlobChangedError:
+            continue
+        return changed
+
+
+def _dump(entry: Entry) -> bytes:
+    return entry.model_dump_json().encode()
+
+
+def _load(data: bytes) -> Entry:
+    return Entry.model_validate_json(data)
+
+
+def _name(drill: str) -> str:
+    return f"{_FOLDER}{drill}.json"
