@@ -3,9 +3,10 @@
 from local.postgres.addresses import LoopbackAddresses
 from local.postgres.base_backups import BaseBackup
 from local.postgres.binaries import binary
-from local.postgres.cluster import SUPERUSER, PostgresCluster
+from local.postgres.cluster import PostgresCluster
 from local.postgres.configuration import ServerCertificate
 from local.postgres.errors import CancelledError, RestoreFailedError, ServerFailedError
+from local.postgres.roles import SUPERUSER
 
 __all__ = [
     "SUPERUSER",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock, RLock
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from local import processes
 from local.postgres import places, point_in_time, programs
@@ -24,10 +24,11 @@ from local.postgres.configuration import (
     server_settings,
 )
 from local.postgres.errors import CancelledError, ServerFailedError
+from local.postgres.roles import SUPERUSER, create_administrator, set_password
 from local.postgres.wal_archive import SEGMENT_BYTES, WalArchive, parse_position, segment_name
 
-SUPERUSER = "azuresu"
-"""The provider's own role, as on Azure. Here it answers on the Unix socket only, and needs no password there."""
+if TYPE_CHECKING:
+    import psycopg
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
@@ -114,7 +115,8 @@ class PostgresCluster:
                 ]
             )
             cluster.start()
-            cluster._create_administrator(password)
+            with cluster._connect() as connection:
+                create_administrator(connection, administrator, password)
         except BaseException:
             cluster.destroy()
             raise
@@ -216,7 +218,8 @@ class PostgresCluster:
         """Stop the server and remove its folder with the backups. One that is half made or gone is no error."""
         with self._lifecycle:
             self.kill()
-            places.release(self.folder)
+            with self._backing_up:  # which has failed by now, but may not have noticed
+                places.release(self.folder)
 
     @property
     def log(self) -> Path:
@@ -232,9 +235,7 @@ class PostgresCluster:
 
     def run_sql(self, statement: Any, parameters: Any = None, *, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement as superuser, outside of a transaction, and return its rows."""
-        import psycopg
-
-        with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+        with self._connect(database, autocommit=True) as connection:
             cursor = connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
@@ -245,21 +246,8 @@ class PostgresCluster:
 
         The server gets the SCRAM verifier only, so that no log of it can have the password.
         """
-        import psycopg
-        from psycopg import sql
-
-        with psycopg.connect(self.dsn()) as connection:
-            verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
-            exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount
-            if create and not exists:
-                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-            connection.execute(
-                sql.SQL("ALTER ROLE {} PASSWORD {} VALID UNTIL {}").format(
-                    sql.Identifier(role),
-                    sql.Literal(verifier.decode()),
-                    sql.Literal(valid_until.astimezone(UTC).isoformat() if valid_until else "infinity"),
-                )
-            )
+        with self._connect() as connection:
+            set_password(connection, role, password, valid_until, create=create)
 
     @property
     def backups(self) -> list[BaseBackup]:
@@ -355,6 +343,11 @@ class PostgresCluster:
         reasons = [reason for reason in _END_REASON.findall(text) if not reason.startswith("the database system is")]
         return reasons[-1] if severe and reasons else "\n".join(text.splitlines()[-10:])
 
+    def _connect(self, database: str = "postgres", *, autocommit: bool = False) -> "psycopg.Connection":
+        import psycopg
+
+        return psycopg.connect(self.dsn(database), autocommit=autocommit)
+
     def write_configuration(self, recovery: Settings | None = None) -> Path:
         """Write what the next start reads."""
         settings = server_settings(
@@ -370,6 +363,7 @@ class PostgresCluster:
         assert self._child is not None
         deadline = time.monotonic() + timeout if timeout else None
         address = os.fsencode(self.dsn())
+        pause = _POLL_SECONDS
         while pq.PGconn.ping(address) != pq.Ping.OK:
             if not self._child.running:
                 raise ServerFailedError(self.last_log_lines(log_start, severe=True))
@@ -377,20 +371,9 @@ class PostgresCluster:
                 raise CancelledError
             if deadline and time.monotonic() > deadline:
                 raise ServerFailedError(f"Not ready within {timeout} s: {self.last_log_lines(log_start)}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.2, 0.5)  # each try leaves a line in the server's log
 
     def _written_since(self, backup: BaseBackup) -> bool:
         [(next_transaction,)] = self.run_sql("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
         return next_transaction != backup.next_transaction
-
-    def _create_administrator(self, password: str) -> None:
-        from psycopg import sql
-
-        administrator = sql.Identifier(self.administrator)
-        self.run_sql("CREATE ROLE azure_pg_admin CREATEDB CREATEROLE")
-        self.run_sql(
-            "GRANT pg_monitor, pg_signal_backend, pg_checkpoint, pg_read_all_data, pg_write_all_data "
-            "TO azure_pg_admin WITH ADMIN OPTION"
-        )
-        self.run_sql(sql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE IN ROLE azure_pg_admin").format(administrator))
-        self.set_password(self.administrator, password)

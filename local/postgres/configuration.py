@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+RESERVED_CONNECTIONS = 15
+"""What Azure keeps of a server's `max_connections` for itself (document concepts-limits)."""
+
 
 @dataclass(frozen=True)
 class ServerCertificate:
@@ -41,7 +44,9 @@ def server_settings(home: Path, *, address: str, port: int, sizing: Sizing, tls:
         "hba_file": str(home / "pg_hba.conf"),
         "ident_file": str(home / "pg_ident.conf"),
         "max_connections": sizing.max_connections,
+        "superuser_reserved_connections": RESERVED_CONNECTIONS,
         "shared_buffers": f"{sizing.shared_buffers_megabytes}MB",
+        "huge_pages": "off",
         "max_wal_senders": 4,
         "max_replication_slots": 4,
         "min_wal_size": "4MB",

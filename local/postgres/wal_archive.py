@@ -45,6 +45,8 @@ class WalArchive:
         for name in [*self.segments(since), *(path.name for path in self.folder.glob("*.history"))]:
             try:
                 (folder / name).hardlink_to(self.folder / name)
+            except FileNotFoundError:  # pruned meanwhile: missing, for whoever needs it
+                continue
             except OSError:  # another file system
                 shutil.copyfile(self.folder / name, folder / name)
         return WalArchive(folder)
