@@ -1,0 +1,66 @@
+"""Read-only looks at a PostgreSQL database through psycopg, as the app's own identity.
+
+The password is an Entra token for the managed identity (scope ossrdbms-aad), checked by the server when it connects.
+Sources: "Connect with managed identity to Azure Database for PostgreSQL", libpq's environment variables.
+"""
+
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from shared.platforms import settings
+from shared.platforms.credentials import credential
+
+if TYPE_CHECKING:
+    import psycopg
+
+_SCOPE = "https://ossrdbms-aad.database.windows.net/.default"
+
+
+class DatabaseUnavailableError(Exception):
+    """The server did not let us in, or the connection was lost. Trying again later may help."""
+
+
+class ReadOnlyDatabase:
+    """One repeatable-read, read-only transaction: every answer is of the same instant."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._connection = connection
+
+    def rows(self, query: LiteralString, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a small answer."""
+        return self._connection.execute(query, parameters or None).fetchall()
+
+    def stream(self, query: LiteralString, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a large answer, a bounded number in memory at a time."""
+        with self._connection.cursor(name="closekeeper") as cursor:
+            cursor.itersize = 10_000
+            cursor.execute(query, parameters or None)
+            yield from cursor
+
+
+@contextlib.contextmanager
+def read_only(host: str, database: str, *, statement_timeout_seconds: int) -> Generator[ReadOnlyDatabase]:
+    """Open the database for reading. Raises DatabaseUnavailableError when it cannot be reached or is lost."""
+    import psycopg
+
+    try:
+        with psycopg.connect(
+            host=host,
+            dbname=database,
+            user=settings.required("PGUSER", "give the name of the app's PostgreSQL role, the managed identity's name"),
+            password=credential().get_token(_SCOPE).token,
+            sslmode="verify-full",
+            connect_timeout=10,
+            application_name="closekeeper",
+            options=f"-c default_transaction_read_only=on -c statement_timeout={statement_timeout_seconds * 1000}",
+        ) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield ReadOnlyDatabase(connection)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailableError(f"{host}/{database}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
