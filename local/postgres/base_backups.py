@@ -56,10 +56,15 @@ class BackupStore:
         (self.folder / name / _DESCRIPTION).unlink(missing_ok=True)
         shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def newest(self, completed_before: datetime | None = None) -> BaseBackup | None:
+    def newest(self, complete_at: datetime | None = None) -> BaseBackup | None:
         """The newest backup, of those that were complete at an instant when one is given."""
-        whole = [b for b in self.list() if completed_before is None or b.completed_at <= completed_before]
+        whole = [backup for backup in self.list() if complete_at is None or backup.completed_at <= complete_at]
         return whole[-1] if whole else None
+
+    @property
+    def earliest_restore_time(self) -> datetime | None:
+        """When the oldest backup was complete (UTC); None without one."""
+        return min((backup.completed_at for backup in self.list()), default=None)
 
 
 def _read(path: Path) -> BaseBackup:

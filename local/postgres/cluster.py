@@ -1,51 +1,28 @@
-"""One real PostgreSQL server: what stands in for one flexible server."""
+"""What stands in for one flexible server: a PostgreSQL server with an archive of its log and base backups."""
 
-import os
-import re
-import shutil
-import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Lock, RLock
-from typing import TYPE_CHECKING, Any, Self
+from threading import Event, Lock
+from typing import Self
 
-from local import processes
-from local.postgres import places, point_in_time, programs
+from local.postgres import places, point_in_time, programs, roles
 from local.postgres.base_backups import BackupStore, BaseBackup
 from local.postgres.binaries import binary
-from local.postgres.configuration import (
-    ServerCertificate,
-    Settings,
-    Sizing,
-    render_authentication,
-    render_settings,
-    server_settings,
-)
-from local.postgres.errors import CancelledError, ServerFailedError
-from local.postgres.roles import SUPERUSER, create_administrator, set_password
+from local.postgres.configuration import ServerCertificate, Sizing, standby_settings
+from local.postgres.server import PostgresServer
 from local.postgres.wal_archive import SEGMENT_BYTES, WalArchive, parse_position, segment_name
 
-if TYPE_CHECKING:
-    import psycopg
-
-_START_SECONDS = 60.0
-_POLL_SECONDS = 0.02
-_END_REASON = re.compile(r"(?:FATAL|PANIC):  (.*)")
+_POLL_SECONDS = 0.01
 
 
-class PostgresCluster:
-    """A server in a folder: its data, configuration, log, socket, archived log and base backups.
-
-    The folder may turn out to be a link (see `local.postgres.places.claim`). Every method may be called from any
-    thread; start, stop, restart and destroy wait for each other.
-    """
+class PostgresCluster(PostgresServer):
+    """A server whose backups and archived log are in its folder, and serve restores also while it is stopped."""
 
     def __init__(
         self,
         folder: Path,
-        home: Path,
         *,
         address: str,
         port: int,
@@ -53,18 +30,11 @@ class PostgresCluster:
         certificate: ServerCertificate | None,
         sizing: Sizing,
     ) -> None:
-        """Use `create` or `restore`; they make what this only describes."""
-        self.folder = folder
-        self.home = home
-        self.address = address
-        self.port = port
+        """Lay out an empty folder. Use `create` or `restore`, which make a server of it."""
+        super().__init__(folder, address=address, port=port, certificate=certificate, sizing=sizing)
         self.administrator = administrator
-        self.certificate = certificate
-        self.sizing = sizing
-        self.archive = WalArchive(home / "archive")
-        self.backup_store = BackupStore(home / "backups")
-        self._child: processes.Child | None = None
-        self._lifecycle = RLock()
+        self.archive = WalArchive(self.home / "archive")
+        self.backup_store = BackupStore(self.home / "backups")
         self._backing_up = Lock()
 
     @classmethod
@@ -83,40 +53,19 @@ class PostgresCluster:
     ) -> Self:
         """Make a new, empty server and start it. When that fails, nothing is left of it.
 
-        The administrator is no superuser, as on Azure. Raises FileExistsError when the folder is not empty,
-        ServerFailedError, and CREATE ROLE's errors for an administrator's name that PostgreSQL refuses.
+        The administrator is no superuser, as on Azure; of `max_connections`, 15 are reserved, as on Azure. A quiet
+        server archives what it wrote after `archive_timeout_seconds` at the latest. Raises FileExistsError when the
+        folder is not empty, ServerFailedError, and psycopg's errors for an administrator's name that is refused.
         """
         sizing = Sizing(max_connections, shared_buffers_megabytes, archive_timeout_seconds)
         cluster = cls(
-            folder,
-            places.claim(folder),
-            address=address,
-            port=port,
-            administrator=administrator,
-            certificate=certificate,
-            sizing=sizing,
+            folder, address=address, port=port, administrator=administrator, certificate=certificate, sizing=sizing
         )
         try:
-            cluster.lay_out()
-            programs.run(
-                [
-                    binary("initdb"),
-                    f"--pgdata={cluster.data}",
-                    f"--username={SUPERUSER}",
-                    "--auth=reject",
-                    "--encoding=UTF8",
-                    "--locale-provider=builtin",
-                    "--builtin-locale=C.UTF-8",
-                    "--locale=C",
-                    "--data-checksums",
-                    f"--wal-segsize={SEGMENT_BYTES // 2**20}",
-                    "--no-sync",
-                    "--no-instructions",
-                ]
-            )
+            programs.run(_initdb(cluster.data))
             cluster.start()
-            with cluster._connect() as connection:
-                create_administrator(connection, administrator, password)
+            with cluster.connect() as connection:
+                roles.create_administrator(connection, administrator, password)
         except BaseException:
             cluster.destroy()
             raise
@@ -138,15 +87,14 @@ class PostgresCluster:
     ) -> Self:
         """Restore a server to a point in time. When that fails or is cancelled, nothing is left of it.
 
-        The newest base backup that was complete at `target` is replayed up to it, a commit at that very instant
-        included; None replays all that is archived. The source may be stopped. With `clamp`, a target after the last
-        archived commit means all of it too, as Azure treats one; otherwise it fails as PostgreSQL fails. Roles and
-        passwords are the source's; what ALTER SYSTEM set there is not carried over, nor are backups. Raises
-        RestoreFailedError, CancelledError, FileExistsError.
+        The newest base backup that was complete at `target` (aware) is replayed up to it, a commit at that very
+        instant included; None replays all that is archived. The source may be stopped, and may be destroyed once the
+        copy is made. With `clamp`, a target after the last archived commit means all of it too, as Azure treats one;
+        otherwise it fails as PostgreSQL fails. Roles and passwords are the source's; what ALTER SYSTEM set there is
+        not carried over, nor are its backups. Raises RestoreFailedError, CancelledError, FileExistsError.
         """
         cluster = cls(
             folder,
-            places.claim(folder),
             address=address,
             port=port,
             administrator=source.administrator,
@@ -154,90 +102,73 @@ class PostgresCluster:
             sizing=source.sizing,
         )
         try:
-            cluster.lay_out()
             point_in_time.restore(
-                cluster, source, target=target, clamp=clamp, cancel=cancel, report=on_progress or (lambda _: None)
+                cluster,
+                source.backup_store,
+                source.archive,
+                target=target,
+                clamp=clamp,
+                cancel=cancel,
+                report=on_progress or (lambda _: None),
             )
         except BaseException:
             cluster.destroy()
             raise
         return cluster
 
-    @property
-    def data(self) -> Path:
-        return self.home / "data"
+    @classmethod
+    def create_replica(
+        cls,
+        folder: Path,
+        source: "PostgresCluster",
+        *,
+        address: str,
+        port: int,
+        certificate: ServerCertificate | None,
+        cancel: Event | None = None,
+    ) -> Self:
+        """Make a read replica of a running server; it follows by streaming until `promote`.
 
-    @property
-    def running(self) -> bool:
-        return self._child is not None and self._child.running
-
-    def start(self, *, recovery: Settings | None = None, cancel: Event | None = None) -> None:
-        """Start the server and wait until it takes connections. A running one is left as it is."""
-        with self._lifecycle:
-            if self.running:
-                return
-            configuration = self.write_configuration(recovery)
-            log_start = self.log.stat().st_size if self.log.exists() else 0
-            self._child = processes.start(
-                [binary("postgres"), "-D", self.data, f"--config-file={configuration}"],
-                log=self.log,
-                env=programs.environment(),
-                cwd=Path("/"),
-                end_signal=signal.SIGINT,
-                unprivileged=True,
-            )
-            try:
-                self._await_ready(log_start, None if recovery else _START_SECONDS, cancel)
-            except BaseException:
-                self.kill()
-                raise
-
-    def stop(self) -> None:
-        """Stop the server (PostgreSQL's fast shutdown: sessions end, what was committed is archived)."""
-        with self._lifecycle:
-            if self._child is not None:
-                self._child.stop()
-                self._child = None
-
-    def kill(self) -> None:
-        """End the server as a crash would: no checkpoint, nothing more is archived, the next start recovers.
-
-        This is PostgreSQL's immediate shutdown: SIGKILL would leave sessions that work on for a while.
+        While it cannot stream, it reads the source's archive. When the copy fails, nothing is left of it; raises
+        ProgramFailedError, ServerFailedError, CancelledError, FileExistsError.
         """
-        with self._lifecycle:
-            if self._child is not None:
-                self._child.send_signal(signal.SIGQUIT)
-                self.stop()
+        replica = cls(
+            folder,
+            address=address,
+            port=port,
+            administrator=source.administrator,
+            certificate=certificate,
+            sizing=source.sizing,
+        )
+        try:
+            programs.run(_base_backup(source, replica.data, wal_method="stream"), cancel=cancel)
+            point_in_time.leave_server_parameters_behind(replica.data)
+            places.touch_for_server(replica.data / "standby.signal")
+            replica._standing_settings = standby_settings(source.dsn(), source.archive.folder)
+            replica.start_with({}, cancel=cancel)
+        except BaseException:
+            replica.destroy()
+            raise
+        return replica
 
-    def restart(self) -> None:
+    def promote(self) -> None:
+        """Make a replica a server of its own; returns when it takes writes."""
         with self._lifecycle:
-            self.stop()
-            self.start()
+            self.run_sql("SELECT pg_promote()")
+            self._standing_settings = {}
+            self.configure({})
 
     def destroy(self) -> None:
-        """Stop the server and remove its folder with the backups. One that is half made or gone is no error."""
+        """End the server and remove its folder with the backups. One that is half made or gone is no error."""
         with self._lifecycle:
             self.kill()
             with self._backing_up:  # which has failed by now, but may not have noticed
-                places.release(self.folder)
+                self.discard(self.folder)
 
-    @property
-    def log(self) -> Path:
-        return self.home / "log"
-
-    def dsn(self, database: str = "postgres") -> str:
-        """A connection string for the local estate's own administration: the superuser, through the socket."""
-        import psycopg.conninfo
-
-        return psycopg.conninfo.make_conninfo(
-            host=str(self.home / "socket"), port=self.port, user=SUPERUSER, dbname=database
-        )
-
-    def run_sql(self, statement: Any, parameters: Any = None, *, database: str = "postgres") -> list[tuple[Any, ...]]:
-        """Run one statement as superuser, outside of a transaction, and return its rows."""
-        with self._connect(database, autocommit=True) as connection:
-            cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+    @staticmethod
+    def discard(folder: Path) -> None:
+        """Remove what a process that was killed left of its cluster; no server may be running in it."""
+        places.release(folder)
 
     def set_password(
         self, role: str, password: str, valid_until: datetime | None = None, *, create: bool = False
@@ -246,8 +177,8 @@ class PostgresCluster:
 
         The server gets the SCRAM verifier only, so that no log of it can have the password.
         """
-        with self._connect() as connection:
-            set_password(connection, role, password, valid_until, create=create)
+        with self.connect() as connection:
+            roles.set_password(connection, role, password, valid_until, create=create)
 
     @property
     def backups(self) -> list[BaseBackup]:
@@ -256,11 +187,12 @@ class PostgresCluster:
 
     @property
     def earliest_restore_time(self) -> datetime | None:
-        return min((backup.completed_at for backup in self.backups), default=None)
+        """The earliest target that can be restored (UTC), None without a backup."""
+        return self.backup_store.earliest_restore_time
 
     @property
     def archived_until(self) -> datetime | None:
-        """When the last transaction in the archive ended (UTC); None without a base backup or without one since."""
+        """When the last transaction in the archive ended (UTC); None without a backup or without one since."""
         backups = self.backups
         return self.archive.last_commit(backups[0].first_segment) if backups else None
 
@@ -269,19 +201,10 @@ class PostgresCluster:
         with self._backing_up:
             started_at = datetime.now(UTC)
             name = name or f"backup_{started_at:%Y%m%dT%H%M%S%f}"
+            places.make_for_server(self.backup_store.folder / name)
             try:
-                places.make_for_server(self.backup_store.folder / name)
-                [(next_transaction,)] = self.run_sql("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-                programs.run(
-                    [
-                        binary("pg_basebackup"),
-                        f"--dbname={self.dsn()}",
-                        f"--pgdata={self.backup_store.data(name)}",
-                        "--wal-method=none",
-                        "--checkpoint=fast",
-                        "--no-sync",
-                    ]
-                )
+                next_transaction = self._next_transaction()
+                programs.run(_base_backup(self, self.backup_store.data(name), wal_method="none"))
                 return self.backup_store.complete(
                     name, started_at=started_at, completed_at=datetime.now(UTC), next_transaction=next_transaction
                 )
@@ -296,14 +219,17 @@ class PostgresCluster:
         """
         taken = None
         newest = self.backup_store.newest()
-        if self.running and (newest is None or (newest.started_at <= now - interval and self._written_since(newest))):
+        if self.running and (
+            newest is None
+            or (newest.started_at <= now - interval and newest.next_transaction != self._next_transaction())
+        ):
             taken = self.take_base_backup()
         self.prune_backups(now - retention)
         return taken
 
     def prune_backups(self, earliest: datetime) -> None:
         """Remove backups and log that no restore to `earliest` or later needs."""
-        needed = self.backup_store.newest(completed_before=earliest)
+        needed = self.backup_store.newest(complete_at=earliest)
         if needed is None:
             return
         for backup in self.backups:
@@ -312,68 +238,43 @@ class PostgresCluster:
         self.archive.prune(needed.first_segment)
 
     def archive_now(self, timeout: float = 30.0) -> None:
-        """Close the current segment of the log and wait until all that was committed is archived; TimeoutError."""
-        [(position, timeline)] = self.run_sql("SELECT pg_switch_wal()::text, timeline_id FROM pg_control_checkpoint()")
-        segment = self.archive.folder / segment_name(timeline, parse_position(position))
+        """Close the log's current segment and wait until all that was committed is archived; raises TimeoutError."""
+        [(current, end)] = self.run_sql("SELECT pg_walfile_name(pg_current_wal_lsn()), pg_switch_wal()::text")
+        segment = self.archive.folder / segment_name(int(current[:8], 16), parse_position(end))
         deadline = time.monotonic() + timeout
         while not segment.exists():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{segment.name} was not archived within {timeout} s")
+                raise TimeoutError(f"{segment.name} was not archived within {timeout} s; see {self.log}")
             time.sleep(_POLL_SECONDS)
 
-    def lay_out(self) -> None:
-        """Make the folders and the files that are not PostgreSQL's own."""
-        for name in ("data", "socket", "archive", "backups"):
-            places.make_for_server(self.home / name)
-        (self.home / "pg_ident.conf").touch()
-        (self.home / "pg_hba.conf").write_text(
-            render_authentication(superuser=SUPERUSER, tls=self.certificate is not None)
-        )
-        if self.certificate:
-            for name, source in (("server.crt", self.certificate.certificate), ("server.key", self.certificate.key)):
-                (self.home / name).touch(mode=0o600)
-                shutil.copyfile(source, self.home / name)
-                places.give_to_server(self.home / name)
+    def _next_transaction(self) -> int:
+        [(number,)] = self.run_sql("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+        return number
 
-    def last_log_lines(self, since: int = 0, *, severe: bool = False) -> str:
-        """The last lines of what the server logged from a byte position on, or the reason it gave for its end."""
-        with self.log.open("rb") as log:
-            log.seek(since)
-            text = log.read().decode(errors="replace")
-        reasons = [reason for reason in _END_REASON.findall(text) if not reason.startswith("the database system is")]
-        return reasons[-1] if severe and reasons else "\n".join(text.splitlines()[-10:])
 
-    def _connect(self, database: str = "postgres", *, autocommit: bool = False) -> "psycopg.Connection":
-        import psycopg
+def _initdb(data: Path) -> list[str | Path]:
+    return [
+        binary("initdb"),
+        f"--pgdata={data}",
+        f"--username={roles.SUPERUSER}",
+        "--auth=reject",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--locale=C",
+        "--data-checksums",
+        f"--wal-segsize={SEGMENT_BYTES // 2**20}",
+        "--no-sync",
+        "--no-instructions",
+    ]
 
-        return psycopg.connect(self.dsn(database), autocommit=autocommit)
 
-    def write_configuration(self, recovery: Settings | None = None) -> Path:
-        """Write what the next start reads."""
-        settings = server_settings(
-            self.home, address=self.address, port=self.port, sizing=self.sizing, tls=self.certificate is not None
-        )
-        path = self.home / "postgresql.conf"
-        path.write_text(render_settings({**settings, **(recovery or {})}))
-        return path
-
-    def _await_ready(self, log_start: int, timeout: float | None, cancel: Event | None) -> None:
-        from psycopg import pq
-
-        assert self._child is not None
-        deadline = time.monotonic() + timeout if timeout else None
-        address = os.fsencode(self.dsn())
-        pause = _POLL_SECONDS
-        while pq.PGconn.ping(address) != pq.Ping.OK:
-            if not self._child.running:
-                raise ServerFailedError(self.last_log_lines(log_start, severe=True))
-            if cancel and cancel.is_set():
-                raise CancelledError
-            if deadline and time.monotonic() > deadline:
-                raise ServerFailedError(f"Not ready within {timeout} s: {self.last_log_lines(log_start)}")
-            time.sleep(pause)
-            pause = min(pause * 1.2, 0.5)  # each try leaves a line in the server's log
-
-    def _written_since(self, backup: BaseBackup) -> bool:
-        [(next_transaction,)] = self.run_sql("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-        return next_transaction != backup.next_transaction
+def _base_backup(source: PostgresServer, data: Path, *, wal_method: str) -> list[str | Path]:
+    return [
+        binary("pg_basebackup"),
+        f"--dbname={source.dsn()}",
+        f"--pgdata={data}",
+        f"--wal-method={wal_method}",
+        "--checkpoint=fast",
+        "--no-sync",
+    ]

@@ -78,13 +78,22 @@ def recovery_settings(wal: Path, target: datetime | None) -> Settings:
     """
     settings: dict[str, str | int | bool] = {
         "hot_standby": False,
-        "restore_command": f'cp "{wal}/%f" "%p"',
+        "restore_command": _restore_command(wal),
         "recovery_target_timeline": "current",
         "recovery_target_action": "promote",
     }
     if target is not None:
         settings["recovery_target_time"] = target.astimezone(UTC).isoformat(" ")
     return settings
+
+
+def standby_settings(primary: str, archive: Path) -> Settings:
+    """Follow another server, given by its connection string, and its archive where that has dropped some log."""
+    return {"primary_conninfo": primary, "restore_command": _restore_command(archive)}
+
+
+def _restore_command(wal: Path) -> str:
+    return f'cp "{wal}/%f" "%p"'
 
 
 def render_settings(settings: Settings) -> str:

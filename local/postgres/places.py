@@ -33,6 +33,12 @@ def make_for_server(folder: Path) -> Path:
     return folder
 
 
+def touch_for_server(path: Path) -> None:
+    """Make an empty file that only the server's user can use."""
+    path.touch()
+    give_to_server(path)
+
+
 def claim(folder: Path) -> Path:
     """Make a new folder that PostgreSQL can work in and return where it really is.
 
