@@ -1,16 +1,13 @@
 """A change: one thing that an automation wants done to one target."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from hashlib import sha256
-from typing import cast
 
-import rfc8785
+from shared.evidence.canonical import Json, canonical, plain, sha256
 
-type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 type State = Mapping[str, Json]
 """The facts about a target that a change is about: replica counts, SKU, tier. Only what is compared and restored."""
 
@@ -46,6 +43,7 @@ class Change:
     earliest, latest: aware times between which it may begin; None is open.
     depends_on: ids of changes in the same plan that must have succeeded first.
     requires_approval: a human must agree whatever the policy says.
+    emergency_class: what kind of emergency this remedies; the policy says which kinds may act in a freeze.
     """
 
     automation: str
@@ -65,12 +63,14 @@ class Change:
     latest: datetime | None = None
     depends_on: tuple[str, ...] = ()
     requires_approval: bool = False
+    emergency_class: str | None = None
     apply_within: timedelta = timedelta(hours=1)
     """How long applying and verifying may take together, before the change counts as failed."""
 
     def __post_init__(self) -> None:
         if not self.action_class:
             object.__setattr__(self, "action_class", self.action)
+        object.__setattr__(self, "depends_on", tuple(sorted(set(self.depends_on))))
         for name, moment in (("earliest", self.earliest), ("latest", self.latest)):
             if moment is not None and moment.tzinfo is None:
                 raise ValueError(f"{name} of the change to {self.target} has no time zone: give an aware datetime")
@@ -80,42 +80,18 @@ class Change:
     @cached_property
     def id(self) -> str:
         """Of the intent only: not of the reason, the times or what the planner happened to observe."""
-        intent = (
+        intent = [
             *(self.automation, self.environment, self.tenant, self.kind, self.target, self.action, self.occasion),
-            self.after,
-        )
-        return _digest(intent)[:32]
+            plain(self.after),
+        ]
+        return sha256(canonical(intent))[:32]
 
     @cached_property
     def digest(self) -> str:
         """sha256 of everything that the change says, as an approver saw it."""
-        return _digest(canonical(self))
+        return sha256(canonical(plain(self)))
 
     @property
     def description(self) -> str:
         """For people: `scale staging aks-node-pool/.../users`."""
         return f"{self.action} {self.environment} {self.target}"
-
-
-def canonical(change: Change) -> dict[str, Json]:
-    """The change as plain JSON data, equal for equal changes: times in UTC, durations in seconds, sorted names."""
-    data: dict[str, Json] = {name: _plain(value) for name, value in asdict(change).items()}
-    data["depends_on"] = list[Json](sorted(change.depends_on))
-    return data
-
-
-def _plain(value: object) -> Json:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return cast("Json", value)
-
-
-def _digest(value: object) -> str:
-    return sha256(rfc8785.dumps(cast("dict[str, Json]", value))).hexdigest()
-
-
-def digest_of(parts: list[str]) -> str:
-    """sha256 over an ordered list of texts, without ambiguity between them."""
-    return _digest(parts)

@@ -1,5 +1,6 @@
 """Freeze exceptions: how a change may pass a freeze, asked for by one person and granted by another."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -115,8 +116,8 @@ def requested(
     person = _person(by)
     if not (may(person, Role.OPERATOR) or may(person, policy.approver_role)):
         raise NotPermittedError("asking for an exception needs the role operator")
-    if not ticket.strip():
-        raise InvalidRequestError("ticket", "is empty: name the ticket that this exception belongs to")
+    if not ticket.strip() or not re.fullmatch(policy.exception_ticket, ticket.strip()):
+        raise InvalidRequestError("ticket", f"must be the ticket that this belongs to, like {policy.exception_ticket}")
     if not reason.strip():
         raise InvalidRequestError("reason", "is empty: say why this cannot wait for the end of the freeze")
     if end <= max(start, now):

@@ -45,7 +45,7 @@ class GateInputs:
     plan_hash: the plan that the change is executed from. attempt_id: what would be counted.
     windows: those in force and, for maintenance, those to come; None when the calendar cannot be read, which counts
         as frozen.
-    targets: how many targets the environment has.
+    targets: how many targets of the change's kind the environment has.
     dry_run: why nothing shall be done (`DRY_RUN is set`), or None.
     """
 
@@ -185,7 +185,9 @@ def _times(change: Change, inputs: GateInputs) -> Iterator[_Finding]:
 
 def _freeze(change: Change, inputs: GateInputs) -> Iterator[_Finding]:
     policy = inputs.policy
-    emergency = change.action_class in policy.emergency_classes
+    if change.risk not in policy.freeze_holds:
+        return
+    emergency = change.emergency_class in policy.emergency_classes
     exception = next((e for e in inputs.exceptions if e.open_to(change, inputs.run, inputs.now)), None)
     if inputs.windows is None:
         reason = Reason(ReasonCode.CALENDAR_UNKNOWN, "the finance calendar cannot be read, which counts as a freeze")
@@ -211,8 +213,8 @@ def _passes_or(
     """The finding, or by what right the change passes it."""
     what = finding.reason.data.get("window", "calendar")
     if emergency:
-        sentence = f"{change.action_class} is an emergency class, which passes the {what} freeze"
-        data = {**finding.reason.data, "class": change.action_class}
+        sentence = f"emergencies of class {change.emergency_class} pass the {what} freeze"
+        data = {**finding.reason.data, "class": change.emergency_class}
         yield _Finding(Outcome.ALLOW, Reason(ReasonCode.EMERGENCY, sentence, data))
     elif exception is not None and exception.granted is not None:
         sentence = (
@@ -252,7 +254,6 @@ def _overrides(change: Change, inputs: GateInputs) -> Iterator[_Finding]:
     codes = {
         OverrideKind.KEEP_AWAKE: (ReasonCode.KEPT_AWAKE, f"{change.environment} is kept awake"),
         OverrideKind.PAUSE: (ReasonCode.PAUSED, f"{change.automation} is paused"),
-        OverrideKind.MUTE: (ReasonCode.MUTED, f"{change.environment} is muted"),
     }
     for override in inputs.overrides:
         if not override.holds_back(change, inputs.policy, inputs.now):

@@ -14,6 +14,7 @@ from shared.changes.reasons import Reason, ReasonCode
 class Place:
     """A place taken by a change, until it is given back, or `until` passes without a word from it."""
 
+    kind: str
     target: str
     run: int
     until: datetime
@@ -28,13 +29,13 @@ class Places:
     def hindrances(self, change: Change, limits: Limits, targets: int, now: datetime) -> list[Reason]:
         """Why the change may not take a place now; empty when it may, or has one.
 
-        `targets` is how many targets the environment has, for the share that may be touched at once.
+        `targets` is how many targets of this kind the environment has, for the share that may be touched at once.
         """
         held = self._held(now)
         if change.id in held:
             return []
         others = [place.target for place in held.values()]
-        touched = set(others)
+        touched = {place.target for place in held.values() if place.kind == change.kind}
         found: list[Reason] = []
         if others.count(change.target) >= limits.per_target:
             found.append(
@@ -57,21 +58,16 @@ class Places:
             found.append(
                 Reason(
                     ReasonCode.BLAST_RADIUS,
-                    f"{len(touched)} of {targets} targets of {change.environment} are touched "
+                    f"{len(touched)} of {targets} {change.kind} of {change.environment} are touched "
                     f"(at most {allowed} at once)",
-                    {
-                        "environment": change.environment,
-                        "touched": len(touched),
-                        "targets": targets,
-                        "allowed": allowed,
-                    },
+                    {"kind": change.kind, "touched": len(touched), "targets": targets, "allowed": allowed},
                 )
             )
         return found
 
     def take(self, change: Change, run: int, limits: Limits, now: datetime) -> "Places":
         """With the change's place taken or kept for longer. The caller has asked `hindrances`."""
-        return Places({**self._held(now), change.id: Place(change.target, run, now + limits.lease)})
+        return Places({**self._held(now), change.id: Place(change.kind, change.target, run, now + limits.lease)})
 
     def give_back(self, change_id: str, run: int) -> "Places":
         """Without that run's place; the place of another run stays."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from shared.changes.change import Json, State
+from shared.changes.change import State
+from shared.evidence.canonical import Json
 
 
 class Verdict(StrEnum):

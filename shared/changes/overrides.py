@@ -16,7 +16,7 @@ class Override:
 
     KEEP_AWAKE: what the policy calls sleeping does not happen to the environment (or to one target in it).
     PAUSE: an automation does nothing, in one environment or (None) anywhere.
-    MUTE: nothing acts on the environment, and what asks `mutes` is silent about it.
+    MUTE: notices about the environment are not told; changes go on, and everything is recorded all the same.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Override:
             case OverrideKind.PAUSE:
                 return self.automation == change.automation
             case OverrideKind.MUTE:
-                return True
+                return False
 
 
 def new_override(
@@ -99,7 +99,7 @@ def revoked(override: Override, by: Caller, now: datetime) -> Override:
 
 
 def mutes(overrides: tuple[Override, ...], environment: str, now: datetime) -> bool:
-    """Whether the environment is muted: alerts about it are kept but not told."""
+    """Whether notices about the environment are not to be told."""
     return any(o.kind is OverrideKind.MUTE and o.environment == environment and o.in_force(now) for o in overrides)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from shared.changes.change import Change, digest_of
+from shared.changes.change import Change
 from shared.changes.errors import InvalidPlanError
+from shared.evidence.canonical import canonical, sha256
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Plan:
     @cached_property
     def hash(self) -> str:
         """sha256 over every change's content: what an approval is bound to."""
-        return digest_of([change.digest for change in self.changes])
+        return sha256(canonical([change.digest for change in self.changes]))
 
     @cached_property
     def by_id(self) -> dict[str, Change]:

@@ -42,8 +42,8 @@ class Limits:
     """
 
     per_target: int = 1
-    per_environment: int = 5
-    share: float = 0.3
+    per_environment: int = 10
+    share: float = 0.25
     lease: timedelta = timedelta(minutes=20)
     """How long a place is held by a change of which nothing is heard; longer than any pause between its polls."""
 
@@ -62,7 +62,9 @@ class Policy:
     """The rules of one environment. The defaults are the cautious ones.
 
     enabled_automations: None enables all.
-    emergency_classes: action classes that may act in a freeze; none unless declared.
+    freeze_holds: risks that a freeze holds back.
+    emergency_classes: emergency classes of changes that may act in a freeze; none unless declared.
+    exception_ticket: a regular expression that the whole ticket must fit.
     maintenance_only: risks that may act only inside a declared maintenance window.
     longest_wait: a change that would have to wait longer is refused, so that it is planned anew from fresh facts.
     keep_awake_blocks: action classes that a keep-awake holds back.
@@ -74,17 +76,19 @@ class Policy:
     approval_for_classes: frozenset[str] = frozenset()
     approver_role: Role = Role.APPROVER
     approval_lifetime: timedelta = timedelta(hours=4)
+    freeze_holds: frozenset[Risk] = frozenset(Risk)
     emergency_classes: frozenset[str] = frozenset()
-    exception_longest: timedelta = timedelta(days=3)
-    exception_most_uses: int = 10
+    exception_longest: timedelta = timedelta(hours=24)
+    exception_most_uses: int = 3
+    exception_ticket: str = ".+"
     maintenance_only: frozenset[Risk] = frozenset()
     longest_wait: timedelta = timedelta(hours=12)
     keep_awake_blocks: frozenset[str] = frozenset({"sleep"})
     override_longest: Mapping[OverrideKind, timedelta] = field(
         default_factory=lambda: {
-            OverrideKind.KEEP_AWAKE: timedelta(hours=12),
+            OverrideKind.KEEP_AWAKE: timedelta(days=3),
             OverrideKind.PAUSE: timedelta(days=7),
-            OverrideKind.MUTE: timedelta(hours=8),
+            OverrideKind.MUTE: timedelta(hours=24),
         }
     )
     attempts_per_target: Budget = Budget(3, timedelta(hours=24))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from shared.changes.change import Json
+from shared.evidence.canonical import Json
 
 
 class ReasonCode(StrEnum):
@@ -24,7 +24,6 @@ class ReasonCode(StrEnum):
     EMERGENCY = "emergency"
     OUTSIDE_MAINTENANCE = "outside-maintenance"
     PAUSED = "paused"
-    MUTED = "muted"
     KEPT_AWAKE = "kept-awake"
     NEEDS_APPROVAL = "needs-approval"
     APPROVAL_PENDING = "approval-pending"
