@@ -1,0 +1,213 @@
+"""A flexible server's resource: what is kept of it, and how the REST API shows it."""
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from local.azure.flexible_servers import refusals
+from local.postgres import PostgresCluster
+
+TYPE = "Microsoft.DBforPostgreSQL/flexibleServers"
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]")
+_SKU = re.compile(r"Standard_([BDE])(\d+)\w*")
+_TIERS = {"B": "Burstable", "D": "GeneralPurpose", "E": "MemoryOptimized"}
+_RETENTION_DAYS = range(7, 36)
+
+# size in GiB -> performance tier and IOPS of Premium SSD (documented under "Premium SSD" of flexible server)
+_STORAGE: Mapping[int, tuple[str, int]] = {
+    32: ("P4", 120),
+    64: ("P6", 240),
+    128: ("P10", 500),
+    256: ("P15", 1100),
+    512: ("P20", 2300),
+    1024: ("P30", 5000),
+    2048: ("P40", 7500),
+    4095: ("P50", 7500),
+    4096: ("P50", 7500),
+    8192: ("P60", 16000),
+    16384: ("P70", 18000),
+    32767: ("P80", 20000),
+}
+
+# documented under "Limits": the product's default for a size; 8 and more vCores go up to 5000
+_MAX_CONNECTIONS = {("B", 1): 50, ("B", 2): 429, ("D", 2): 859, ("D", 4): 1718, ("E", 2): 1718}
+_MAX_CONNECTIONS_HERE = 500  # a process and shared memory each: enough to show exhaustion, small enough for a laptop
+
+
+@dataclass(frozen=True, slots=True)
+class Sku:
+    """A compute size, e.g. Standard_D4ds_v5 of the tier GeneralPurpose."""
+
+    name: str
+    tier: str
+
+    @classmethod
+    def parse(cls, body: Any) -> "Sku":
+        """Raises InvalidParameterValue for a size that does not exist, or not in that tier."""
+        name, tier = str(body.get("name", "")), str(body.get("tier", ""))
+        match = _SKU.fullmatch(name)
+        if match is None:
+            raise refusals.invalid_parameter("sku.name")
+        if _TIERS[match[1]] != tier:
+            raise refusals.invalid_parameter("sku.tier")
+        return cls(name, tier)
+
+    @property
+    def cores(self) -> int:
+        match = _SKU.fullmatch(self.name)
+        assert match
+        return int(match[2])
+
+    @property
+    def max_connections(self) -> int:
+        """What a server of this size gets for its life, at most what a laptop can carry."""
+        series = self.name.removeprefix("Standard_")[0]
+        return min(_MAX_CONNECTIONS.get((series, self.cores), 5000), _MAX_CONNECTIONS_HERE)
+
+
+@dataclass(slots=True)
+class Server:
+    """One server. `operation` names what it is busy with, if anything; `cancel` asks a restore to give up.
+
+    Whoever works on the cluster holds `working`, so that a deletion that interrupts something waits for its end.
+    """
+
+    subscription: str
+    group: str
+    name: str
+    location: str
+    sku: Sku
+    version: str
+    administrator: str
+    password: str = field(repr=False)
+    address: str
+    port: int
+    storage: dict[str, Any]
+    backup: dict[str, Any]
+    created: datetime
+    state: str = "Provisioning"
+    operation: str | None = None
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    availability_zone: str = "1"
+    maintenance_window: dict[str, Any] = field(
+        default_factory=lambda: {"customWindow": "Disabled", "dayOfWeek": 0, "startHour": 0, "startMinute": 0}
+    )
+    cluster: PostgresCluster | None = None
+    minor_version: str = "0"
+    on_demand: set[str] = field(default_factory=set[str])
+    firewall_rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    administrators: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    overrides: dict[str, str] = field(default_factory=dict[str, str])
+    cancel: threading.Event = field(default_factory=threading.Event)
+    working: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def id(self) -> str:
+        return resource_id(self.subscription, self.group, self.name)
+
+    @property
+    def running(self) -> bool:
+        return self.cluster is not None and self.cluster.running
+
+    def child_id(self, kind: str, name: str) -> str:
+        return f"{self.id}/{kind}/{name}"
+
+
+def resource_id(subscription: str, group: str, name: str) -> str:
+    """The server's resource id, in the letter case of the official examples."""
+    return f"/subscriptions/{subscription}/resourceGroups/{group}/providers/{TYPE}/{name}"
+
+
+def split_id(value: str) -> tuple[str, str, str] | None:
+    """Subscription, group and name of a server's resource id; None when it is not one."""
+    match = re.fullmatch(rf"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/{TYPE}/([^/]+)", value, re.I)
+    return (match[1], match[2], match[3]) if match else None
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidParameterValue: 3 to 63 lower case letters, digits and hyphens, none of these at an end."""
+    if not _NAME.fullmatch(name):
+        raise refusals.invalid_parameter("serverName")
+
+
+def storage(body: Mapping[str, Any] | None, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The storage after a request; Premium SSD is shown with the type "". Raises InvalidParameterValue.
+
+    Storage can grow but not shrink.
+    """
+    asked = dict(body or {})
+    before = dict(former or {})
+    size = asked.get("storageSizeGB", before.get("storageSizeGB", 128))
+    if size not in _STORAGE or size < before.get("storageSizeGB", 0):
+        raise refusals.invalid_parameter("storage.storageSizeGB")
+    tier, iops = _STORAGE[size]
+    if asked.get("type") not in (None, "", "Premium_LRS", "PremiumV2_LRS"):
+        raise refusals.invalid_parameter("storage.type")
+    kind = asked.get("type", before.get("type", ""))
+    return {
+        "type": "" if kind == "Premium_LRS" else kind,
+        "autoGrow": asked.get("autoGrow", before.get("autoGrow", "Disabled")),
+        "iops": iops,
+        "storageSizeGB": size,
+        "tier": asked.get("tier", tier),
+    }
+
+
+def backup(body: Mapping[str, Any] | None, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The backup settings after a request; raises InvalidParameterValue. Redundancy is settled at creation."""
+    asked = dict(body or {})
+    before = dict(former or {})
+    days = asked.get("backupRetentionDays", before.get("backupRetentionDays", 7))
+    if days not in _RETENTION_DAYS:
+        raise refusals.invalid_parameter("backup.backupRetentionDays")
+    redundant = asked.get("geoRedundantBackup", before.get("geoRedundantBackup", "Disabled"))
+    if former is not None and redundant != before["geoRedundantBackup"]:
+        raise refusals.invalid_parameter("backup.geoRedundantBackup")
+    return {"backupRetentionDays": days, "geoRedundantBackup": redundant}
+
+
+def show(server: Server) -> dict[str, Any]:
+    """The resource as GET and lists answer it; its shape is that of the official example ServersGet.json.
+
+    As in Azure, nothing in it tells of a restored server from which source and instant it came. One thing differs:
+    `fullyQualifiedDomainName` is the loopback address of the real server (which its certificate names), since no
+    name server knows about it.
+    """
+    earliest = server.cluster.earliest_restore_time if server.cluster else None
+    properties: dict[str, Any] = {
+        "administratorLogin": server.administrator,
+        "authConfig": {"activeDirectoryAuth": "Enabled", "passwordAuth": "Enabled"},
+        "availabilityZone": server.availability_zone,
+        "backup": {**server.backup, **({"earliestRestoreDate": rfc3339(earliest)} if earliest else {})},
+        "dataEncryption": {"type": "SystemManaged"},
+        "fullyQualifiedDomainName": server.address,
+        "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
+        "maintenanceWindow": server.maintenance_window,
+        "minorVersion": server.minor_version,
+        "network": {"publicNetworkAccess": "Enabled"},
+        "privateEndpointConnections": [],
+        "replica": {"capacity": 5, "role": "Primary"},
+        "replicaCapacity": 5,
+        "replicationRole": "Primary",
+        "state": server.state,
+        "storage": server.storage,
+        "version": server.version,
+    }
+    return {
+        "id": server.id,
+        "name": server.name,
+        "type": TYPE,
+        "location": server.location,
+        "properties": properties,
+        "sku": {"name": server.sku.name, "tier": server.sku.tier},
+        "systemData": {"createdAt": rfc3339(server.created)},
+        "tags": server.tags,
+    }
+
+
+def rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

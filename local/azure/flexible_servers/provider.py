@@ -1,0 +1,367 @@
+"""The operations on servers: create and restore, read, change, start, stop, restart, delete."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from psycopg import sql
+
+from local.azure.arm import Answer, Call, ResourceManager, Route, page
+from local.azure.errors import ArmError
+from local.azure.flexible_servers import creation, model, refusals
+from local.azure.flexible_servers.creation import NewServer, RestoredServer
+from local.azure.flexible_servers.model import Server, Sku
+from local.azure.flexible_servers.registry import Registry, after, utc_now
+from local.azure.operations import Operations
+from local.postgres import CancelledError, PostgresCluster, RestoreFailedError, ServerFailedError
+
+NAMESPACE = "Microsoft.DBforPostgreSQL"
+API_VERSIONS = ("2026-10-01",)
+
+_GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
+SERVERS = f"{_GROUP}/providers/{NAMESPACE}/flexibleServers"
+SERVER = f"{SERVERS}/{{serverName}}"
+
+_RESTART_ABOVE_GB = 4096
+
+
+@dataclass
+class Behaviour:
+    """Where Azure is known to behave in more than one way, or slower than a laptop. May be changed at any time."""
+
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    """Extra time by operation: create, restore, update, start, stop, restart, delete, backup, configure."""
+    restore_applies_tags: bool = False
+    """Tags in a restore's request are not reliably applied (terraform-provider-azurerm issue 18257)."""
+    failed_restore_leaves: Literal["server", "nothing"] = "server"
+    """Whether a server whose restore failed is there and must be deleted, or is gone. Both are seen."""
+    delete_interrupts: bool = False
+    """Whether a server can be deleted while it is being made or changed; else ServerIsBusy."""
+    names_stay_taken_seconds: float = 0.0
+    """How long a deleted server's name cannot be used again; minutes in Azure."""
+    page_size: int = 100
+
+    def reset(self) -> None:
+        """Everything as it is by default."""
+        vars(self).update(vars(Behaviour()))
+
+
+class FlexibleServers:
+    """The resource provider's servers. The other modules of this package add what hangs below them."""
+
+    def __init__(self, arm: ResourceManager, registry: Registry, operations: Operations) -> None:
+        self.behaviour = Behaviour()
+        self._registry = registry
+        self._operations = operations
+        arm.register(
+            API_VERSIONS,
+            [
+                *operations.routes(),
+                Route("PUT", SERVER, self._put),
+                Route("GET", SERVER, self._get),
+                Route("PATCH", SERVER, self._patch),
+                Route("DELETE", SERVER, self._delete),
+                Route("GET", SERVERS, self._list_group),
+                Route("GET", f"/subscriptions/{{subscriptionId}}/providers/{NAMESPACE}/flexibleServers", self._list),
+                Route("POST", f"{SERVER}/start", self._start),
+                Route("POST", f"{SERVER}/stop", self._stop),
+                Route("POST", f"{SERVER}/restart", self._restart),
+            ],
+        )
+
+    def server(self, call: Call) -> Server:
+        """The server that a call is about; raises ResourceNotFound."""
+        names = call.names
+        return self._registry.get(names["subscriptionId"], names["resourceGroupName"], names["serverName"])
+
+    def begin(
+        self,
+        call: Call,
+        server: Server,
+        kind: str,
+        name: str,
+        work: Callable[[], None],
+        *,
+        failed: Callable[[ArmError], None],
+        shows_server: bool = False,
+    ) -> Answer:
+        """Begin an operation on a server that has been marked as busy with it."""
+
+        def alone() -> None:
+            with server.working:
+                work()
+
+        return self._operations.begin(
+            call,
+            location=server.location,
+            name=name,
+            work=alone,
+            failed=failed,
+            result=(lambda: model.show(server)) if shows_server else None,
+            seconds=self.behaviour.seconds.get(kind, 0.0),
+        )
+
+    def create(self, subscription: str, group: str, name: str, wanted: NewServer, *, readers: Sequence[str]) -> Server:
+        """Make a server outside of any request and wait for it, with roles that may read all and its first backup."""
+        server = self._add(subscription, group, name, wanted)
+        try:
+            with server.working:
+                self._make(server, wanted)
+                cluster = server.cluster
+                assert cluster is not None
+                for role in readers:
+                    identifier = sql.Identifier(role)
+                    cluster.run_sql(sql.SQL("CREATE ROLE {} LOGIN").format(identifier))
+                    cluster.run_sql(sql.SQL("GRANT pg_read_all_data, pg_monitor TO {}").format(identifier))
+                self._registry.renew_passwords(server)
+                cluster.take_base_backup()
+        except BaseException:
+            self._drop(server)
+            raise
+        return server
+
+    def _put(self, call: Call) -> Answer:
+        body = _body(call)
+        names = call.names
+        model.check_name(names["serverName"])
+        mode = (body.get("properties") or {}).get("createMode", "Default")
+        existing = self._registry.find(names["subscriptionId"], names["resourceGroupName"], names["serverName"])
+        if existing is not None:
+            if existing.operation == "delete":
+                raise refusals.dropping()
+            if existing.operation is not None:
+                raise refusals.busy(existing.name)
+            if mode not in ("Default", "Create", "Update"):
+                raise refusals.name_taken()
+            return self._change(call, existing, body)
+        wanted = self._wanted(body, mode)
+        server = self._add(names["subscriptionId"], names["resourceGroupName"], names["serverName"], wanted)
+        restores = isinstance(wanted, RestoredServer)
+        if not restores or self.behaviour.restore_applies_tags:
+            server.tags = dict(body.get("tags") or {})
+        return self.begin(
+            call,
+            server,
+            "restore" if restores else "create",
+            "UpsertServerManagementOperationV2",
+            lambda: self._make(server, wanted),
+            failed=lambda _: self._not_made(server),
+            shows_server=True,
+        )
+
+    def _wanted(self, body: Mapping[str, Any], mode: str) -> NewServer | RestoredServer:
+        if mode in ("Default", "Create"):
+            return creation.new_server(body)
+        if mode not in ("PointInTimeRestore", "GeoRestore"):
+            raise refusals.not_simulated(f"createMode {mode}")
+        source = self._registry.get(*creation.source_id(body))
+        if mode == "GeoRestore":
+            return creation.geo_restore(body, source)
+        return creation.point_in_time_restore(body, source, utc_now())
+
+    def _add(self, subscription: str, group: str, name: str, wanted: NewServer | RestoredServer) -> Server:
+        source = wanted.source if isinstance(wanted, RestoredServer) else wanted
+        server = Server(
+            subscription=subscription,
+            group=group,
+            name=name,
+            location=wanted.location,
+            sku=source.sku,
+            version=source.version,
+            administrator=source.administrator,
+            password=source.password,
+            address=self._registry.addresses.allocate(),
+            port=self._registry.addresses.port,
+            storage=wanted.storage,
+            backup=wanted.backup,
+            created=utc_now(),
+            availability_zone=wanted.availability_zone,
+            operation="create",
+        )
+        try:
+            self._registry.add(server, utc_now())
+        except ArmError:
+            self._registry.addresses.release(server.address)
+            raise
+        return server
+
+    def _make(self, server: Server, wanted: NewServer | RestoredServer) -> None:
+        if server.operation == "delete":
+            raise refusals.dropping()
+        folder = self._registry.folder / server.name
+        place = {"address": server.address, "port": server.port, "certificate": self._registry.certificate(server)}
+        try:
+            if isinstance(wanted, NewServer):
+                cluster = PostgresCluster.create(
+                    folder,
+                    administrator=wanted.administrator,
+                    password=wanted.password,
+                    max_connections=wanted.sku.max_connections,
+                    **place,
+                )
+            else:
+                assert wanted.source.cluster is not None
+                cluster = PostgresCluster.restore(
+                    folder, wanted.source.cluster, target=wanted.target, clamp=True, cancel=server.cancel, **place
+                )
+        except (RestoreFailedError, ServerFailedError) as error:
+            raise refusals.restore_failed(str(error)) from error
+        except CancelledError as error:
+            raise refusals.dropping() from error
+        self._registry.connect(server, cluster)
+        self._settle(server, "Ready")
+
+    def _not_made(self, server: Server) -> None:
+        if server.operation == "delete":  # a deletion interrupted it and does the rest
+            return
+        if self.behaviour.failed_restore_leaves == "nothing":
+            self._drop(server)
+        else:
+            self._registry.settle(server, "Inaccessible")
+
+    def _get(self, call: Call) -> Answer:
+        return Answer(200, model.show(self.server(call)))
+
+    def _list(self, call: Call) -> Answer:
+        return self._page(call, lambda server: True)
+
+    def _list_group(self, call: Call) -> Answer:
+        group = call.names["resourceGroupName"].lower()
+        return self._page(call, lambda server: server.group.lower() == group)
+
+    def _page(self, call: Call, included: Callable[[Server], bool]) -> Answer:
+        subscription = call.names["subscriptionId"].lower()
+        servers = [s for s in self._registry.all() if s.subscription.lower() == subscription and included(s)]
+        return page(call, [model.show(server) for server in servers], self.behaviour.page_size)
+
+    def _patch(self, call: Call) -> Answer:
+        return self._change(call, self.server(call), _body(call))
+
+    def _change(self, call: Call, server: Server, body: Mapping[str, Any]) -> Answer:
+        """Change what is given; a different compute size restarts the server, a large disk too."""
+        properties = body.get("properties") or {}
+        sku = Sku.parse(body["sku"]) if body.get("sku") else server.sku
+        storage = model.storage(properties.get("storage"), server.storage)
+        backup = model.backup(properties.get("backup"), server.backup)
+        if server.state == "Stopped" and (properties or sku != server.sku):
+            raise refusals.not_ready(server.name, server.state)
+        grows_large = storage["storageSizeGB"] > _RESTART_ABOVE_GB >= server.storage["storageSizeGB"]
+        restart = sku != server.sku or grows_large
+        state = server.state
+
+        def work() -> None:
+            if restart and server.cluster is not None:
+                server.cluster.restart()
+            if (password := properties.get("administratorLoginPassword")) and server.cluster is not None:
+                server.cluster.set_password(server.administrator, password)
+                server.password = password
+            server.sku, server.storage, server.backup = sku, storage, backup
+            server.maintenance_window |= properties.get("maintenanceWindow") or {}
+            if body.get("tags") is not None:
+                server.tags = dict(body["tags"])
+            self._registry.settle(server, state)
+
+        with self._registry.operating(server, "update", "Updating", lambda: refusals.busy(server.name)):
+            return self.begin(
+                call,
+                server,
+                "update",
+                "UpsertServerManagementOperationV2",
+                work,
+                failed=lambda _: self._registry.settle(server, state),
+                shows_server=True,
+            )
+
+    def _start(self, call: Call) -> Answer:
+        server = self.server(call)
+        if server.operation is None and server.state != "Stopped":
+            raise refusals.not_stopped(server.name, server.state)
+
+        def work() -> None:
+            assert server.cluster is not None
+            server.cluster.start()
+            self._registry.renew_passwords(server)
+
+        return self._power(call, server, "Start", "Starting", "Ready", work)
+
+    def _stop(self, call: Call) -> Answer:
+        server = self._ready(call)
+
+        def work() -> None:
+            assert server.cluster is not None
+            server.cluster.stop()
+
+        return self._power(call, server, "Stop", "Stopping", "Stopped", work)
+
+    def _restart(self, call: Call) -> Answer:
+        server = self._ready(call)
+
+        def work() -> None:
+            assert server.cluster is not None
+            server.cluster.restart()
+            self._registry.renew_passwords(server)
+
+        return self._power(call, server, "Restart", "Restarting", "Ready", work)
+
+    def _ready(self, call: Call) -> Server:
+        server = self.server(call)
+        if server.operation is None and server.state != "Ready":
+            raise refusals.not_ready(server.name, server.state)
+        return server
+
+    def _power(
+        self, call: Call, server: Server, name: str, during: str, afterwards: str, act: Callable[[], None]
+    ) -> Answer:
+        before = server.state
+
+        def work() -> None:
+            act()
+            self._settle(server, afterwards)
+
+        with self._registry.operating(
+            server, name.lower(), during, lambda: refusals.busy_with_other(server.name, name)
+        ):
+            return self.begin(
+                call,
+                server,
+                name.lower(),
+                f"{name}ServerManagementOperation",
+                work,
+                failed=lambda _: self._settle(server, before),
+            )
+
+    def _delete(self, call: Call) -> Answer:
+        names = call.names
+        server = self._registry.find(names["subscriptionId"], names["resourceGroupName"], names["serverName"])
+        if server is None:
+            return Answer(204)
+        if server.operation == "delete":
+            raise refusals.dropping()
+        if server.operation is not None and self.behaviour.delete_interrupts:
+            server.cancel.set()
+            server.operation = None
+        before = server.state
+        with self._registry.operating(server, "delete", "Dropping", lambda: refusals.busy(server.name)):
+            return self.begin(
+                call,
+                server,
+                "delete",
+                "DropServerManagementOperation",
+                lambda: self._drop(server),
+                failed=lambda _: self._registry.settle(server, before),
+            )
+
+    def _drop(self, server: Server) -> None:
+        if server.cluster is not None:
+            server.cluster.destroy()
+        self._registry.remove(server, name_taken_until=after(self.behaviour.names_stay_taken_seconds))
+
+    def _settle(self, server: Server, state: str) -> None:
+        if server.operation != "delete":
+            self._registry.settle(server, state)
+
+
+def _body(call: Call) -> Mapping[str, Any]:
+    if not isinstance(call.body, dict):
+        raise ArmError(400, "InvalidRequestContent", "The request content was invalid: a JSON object is required.")
+    return call.body

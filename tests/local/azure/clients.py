@@ -1,0 +1,61 @@
+"""The official clients against the simulated Azure."""
+
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+from azure.eventgrid import EventGridPublisherClient
+from azure.identity import ManagedIdentityCredential
+from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+GROUP = "rg-finance"
+
+
+def server_id(name: str, group: str = GROUP) -> str:
+    return (
+        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}"
+        f"/providers/Microsoft.DBforPostgreSQL/flexibleServers/{name}"
+    )
+
+
+class Clients:
+    """Clients as the app makes them: endpoints and the managed identity, and nothing that is for tests only."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        self._settings = settings
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def credential(self) -> ManagedIdentityCredential:
+        return self._stack.enter_context(ManagedIdentityCredential())
+
+    @cached_property
+    def postgresql(self) -> PostgreSQLManagementClient:
+        return self.postgresql_with()
+
+    def postgresql_with(self, **options: Any) -> PostgreSQLManagementClient:
+        """A client with other options, e.g. without retries."""
+        return self._stack.enter_context(
+            PostgreSQLManagementClient(
+                self.credential,
+                SUBSCRIPTION,
+                self._settings["AZURE_RESOURCE_MANAGER_URL"],
+                **{"polling_interval": 0.05, "retry_backoff_factor": 0.01, **options},
+            )
+        )
+
+    @cached_property
+    def topic(self) -> EventGridPublisherClient:
+        return self._stack.enter_context(
+            EventGridPublisherClient(self._settings["EVENT_GRID_TOPIC_ENDPOINT"], self.credential)
+        )
