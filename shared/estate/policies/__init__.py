@@ -1,0 +1,1 @@
+"""What is done with the inventory, one module per automation. An automation without its section does nothing."""
