@@ -5,7 +5,6 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from math import isfinite
 from typing import cast
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
-_SAFE_INTEGER = 2**53 - 1
+_LARGEST_NUMBER = 2**53 - 1
 _DEEPEST = 64
 
 
@@ -39,9 +38,10 @@ def instant(time: datetime) -> str:
 def plain(value: object, path: str = "body", depth: int = 0) -> Json:
     """A value as plain JSON, the same on every run.
 
-    Models, data classes, times, decimals, enums and tuples become what JSON has. An integer beyond 2**53 - 1 (such as
-    PostgreSQL's system identifier) and a float that is not finite become text, since a JSON number cannot hold them
-    (RFC 8785, section 3.2.2.3). Raises ValueError, with the path, for anything else: a set has no order to hash.
+    Models, data classes, times, decimals, enums and tuples become what JSON has. A number beyond 2**53 - 1 (such as
+    PostgreSQL's system identifier) and one that is not finite become text, since readers would round it or could not
+    read it (RFC 8785, section 3.2.2.3; RFC 7493, section 2.2). Raises ValueError, with the path, for anything else:
+    a set has no order to hash.
     """
     if depth > _DEEPEST:
         raise ValueError(f"{path} is nested deeper than {_DEEPEST} levels: record less, or by reference")
@@ -53,9 +53,9 @@ def plain(value: object, path: str = "body", depth: int = 0) -> Json:
         case str():
             return value.encode("utf-8", "replace").decode()
         case int():
-            return int(value) if abs(value) <= _SAFE_INTEGER else str(value)
+            return int(value) if abs(value) <= _LARGEST_NUMBER else str(value)
         case float():
-            return float(value) if isfinite(value) else str(value)
+            return float(value) if abs(value) <= _LARGEST_NUMBER else str(value)
         case datetime():
             return instant(value)
         case date():

@@ -41,7 +41,8 @@ _LABELS = (
     r"instrumentation[-_ ]?key|connection[-_ ]?string|client[-_ ]?assertion|session[-_ ]?id|"
     r"(?<![A-Za-z0-9])(?:pwd|sig|sas|SharedAccessSignature))"
 )
-_QUOTED = r"""\\?"(?:[^"\\]|\\[^"])*\\?"|'(?:[^'\\]|\\.)*'"""
+# In double quotes, in double quotes of JSON inside JSON, or in single ones; a text that was cut off has no closing one.
+_QUOTED = r"""(?:"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|\\"(?:[^"\\]|\\[^"])*+(?:\\"|\\?\Z)|'(?:[^'\\]|\\.)*+(?:'|\\?\Z))"""
 _KEPT = r"(?!\\?[\"']?\[redacted )"
 
 type _Replacement = str | Callable[[re.Match[str]], str]
@@ -231,31 +232,30 @@ def _forms() -> list[tuple[re.Pattern[str], _Replacement]]:
 
     return [
         form(r"-----BEGIN [A-Z0-9 ]{2,40}-----(?:.*?-----END [A-Z0-9 ]{2,40}-----|.*\Z)", "[redacted PEM]", re.DOTALL),
-        form(r"(://[^\s/?#:@]*:)[^\s/?#]+@", r"\1[redacted password]@"),
-        form(r"(://[^\s/?#:@]*:)(?!\d{1,5}/)[^\s@]+@", r"\1[redacted password]@"),
-        form(r"(://)[^\s/?#:@]{20,}@", r"\1[redacted token]@"),
+        form(r"(://[^\s/?#:@]{0,128}:)[^\s/?#]{1,512}@", r"\1[redacted password]@"),
+        form(r"(://[^\s/?#:@]{0,128}:)(?!\d{1,5}/)[^\s@]{1,512}@", r"\1[redacted password]@"),
+        form(r"(://)[^\s/?#:@]{20,512}@", r"\1[redacted token]@"),
         form(r"(?i)\b((?:set-)?cookie\\?[\"']?\s*:[ \t]*)[^\r\n]+", r"\1[redacted cookie]"),
-        form(r"eyJ[\w-]{8,}(?:\.[\w-]*){2,4}", "[redacted JWT]"),
+        form(r"(?<![\w-])eyJ[\w-]{8,}+(?:\.[\w-]*+){2,4}", "[redacted JWT]"),
         form(r"(?i)\b((?:bearer|negotiate|digest|sharedkey(?:lite)?|sharedaccesssignature)\s+)(?=\S{20}|\S*\d)[^\s\"',]+",
              r"\1[redacted credentials]"),
         form(r"(?i)\b(basic\s+)([A-Za-z0-9+/_-]{6,}={0,2})", _basic),
-        form(r"(?i)\b((?:proxy-)?authorization\\?[\"']?\s*[:=]\s*\\?[\"']?(?:(?:bearer|basic|digest|negotiate|sharedkey) +"
-             r")?+)(?!\[redacted )[^\s\"',]+", r"\1[redacted credentials]"),
+        form(r"(?i)\b((?:proxy-)?authorization\\?[\"']?\s*[:=]\s*\\?[\"']?(?:(?:bearer|basic|digest|negotiate) +)?+)"
+             r"(?!\[redacted )[^\s\"',]+", r"\1[redacted credentials]"),
         # In a connection string a value runs to the next semicolon, blanks and all.
-        form(rf"(?i)(?:(?<=;)|(?<=\A))(\s*[\w ]*{_LABELS}\s*=\s*){_KEPT}(?:{_QUOTED}|[^;\"'\r\n][^;\r\n]*)",
+        form(rf"(?i)(?:(?<=;)|\A(?=[^;]*;))(\s*[\w ]*{_LABELS}\s*=\s*){_KEPT}(?:{_QUOTED}|[^;\"'\r\n][^;\r\n]*)",
              r"\1[redacted secret]"),
         form(rf"(?i)({_LABELS}\\?[\"']?\s*[:=]\s*){_KEPT}(?:{_QUOTED}|[^\s;&\"'][^\s;&\"]*)", r"\1[redacted secret]"),
         form(rf"(?i)(--?{_LABELS}\s+){_KEPT}(?:{_QUOTED}|\S+)", r"\1[redacted secret]"),
         form(r"(?i)([?&](?:code|key|sig|signature|assertion|auth)=)(?!\[redacted )[^&#\s\"']+", r"\1[redacted secret]"),
-        form(r"\$(?:pbkdf2[\w-]*|2[abxy]|argon2\w*|scrypt|5|6)\$[\w./+=,$-]{20,}|SCRAM-SHA-256\$[\w:+/=$]{20,}|"
-             r"\bmd5[0-9a-f]{32}\b",
-             "[redacted password hash]"),
+        form(r"\$(?:pbkdf2[\w-]*|2[abxy]|argon2\w*|scrypt|[56](?=\$(?:rounds=\d+\$)?[\w./]{1,16}\$))\$[\w./+=,$-]{20,}|"
+             r"SCRAM-SHA-256\$[\w:+/=$]{20,}|\bmd5[0-9a-f]{32}\b", "[redacted password hash]"),
         form(r"\b(?:gh[opsur]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}|"
              r"[sr]k_(?:live|test)_\w{10,}|A(?:KIA|SIA)[A-Z0-9]{16}|AIza[\w-]{35}|npm_\w{36}|pypi-[\w-]{20,}|"
-             r"sk-[\w-]{20,}|dop_v1_\w{60,}|SG\.[\w-]{16,}\.[\w-]{16,})", "[redacted token]"),
+             r"dop_v1_\w{60,}|SG\.[\w-]{16,}\.[\w-]{16,})", "[redacted token]"),
         form(r"[\w.~-]{3}\dQ~[\w.~-]{31,34}", "[redacted client secret]"),
-        form(r"(?i)(https://(?:hooks\.slack\.com|[\w.-]*webhook\.office\.com|discord\.com/api/webhooks)/)[^\s\"']+",
-             r"\1[redacted webhook]"),
+        form(r"(?i)(https://(?:hooks\.slack\.com|[\w.-]*webhook\.office\.com|discord\.com/api/webhooks)/)"
+             r"(?!\[redacted )[^\s\"']+", r"\1[redacted webhook]"),
         form(rf"[A-Za-z0-9+/_=-]{{{_SHORTEST_KEY},}}", _key_material),
         (_EMAIL, "[redacted e-mail]"),
         form(r"\b[A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30}\b", _iban),
