@@ -77,8 +77,8 @@ def begin(data: object) -> dict[str, Any]:
             poll_seconds=float(settings.optional("DRILL_POLL_SECONDS", "30")),
         )
         entry = registry.open_entry(state(), plan)
-    if entry.report is not None:
-        return {"report": entry.report.model_dump(mode="json")}
+    if entry.evidence is not None:
+        return {"report": _shown(entry)}
     return {"plan": entry.plan.model_dump(mode="json")}
 
 
@@ -197,7 +197,7 @@ def conclude_drill(data: object) -> dict[str, Any]:
     """Judge, record, remember and tell: from the same facts the same report, record and event."""
     facts = _Conclusion.model_validate(data)
     report = conclude(facts.plan, dict(facts.phases), facts.books, facts.failures, facts.concluded_at)
-    return _report(report).model_dump(mode="json")
+    return _report(report)
 
 
 # --- after a drill ---------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def reap(entry: Entry, now: datetime) -> None:
         if postgres_servers.get(plan.server_id) is not None:
             return  # the next tick goes on
         gone_at = registry.move_entry(state(), plan.id, EntryState.CLOSED, now).closed_at
-    if not entry.reported and gone_at is not None:
+    if entry.evidence is None and gone_at is not None:
         phases = {Phase.REQUESTED: plan.requested_at, Phase.REMOVED: gone_at}
         failure = "the drill ended without a report (terminated or lost); the reaper removed what it left"
         _report(conclude(plan, phases, (), [failure], gone_at))
@@ -239,10 +239,10 @@ def _delete(server_id: str) -> str:
     return ""
 
 
-def _report(report: DrillReport) -> DrillReport:
+def _report(report: DrillReport) -> dict[str, Any]:
     """Record and tell the drill's one report, which an earlier delivery may have fixed already."""
     report = registry.keep_report(state(), report)
-    evidence = write_record(
+    written = write_record(
         Record(
             automation="backup_verification",
             kind=Kind.DRILL,
@@ -254,6 +254,7 @@ def _report(report: DrillReport) -> DrillReport:
             body=report.model_dump(mode="json"),
         )
     )
+    evidence = registry.EvidenceReference(name=written.name, sha256=written.sha256)
     event_grid.topic().publish(
         [
             Event(
@@ -261,12 +262,18 @@ def _report(report: DrillReport) -> DrillReport:
                 type=f"Closekeeper.BackupVerification.Drill{report.outcome.capitalize()}",
                 subject=f"environments/{report.environment}/servers/{report.server}",
                 time=report.concluded_at,
-                data={"report": report.model_dump(mode="json"), "evidence": evidence.name, "sha256": evidence.sha256},
+                data={"report": report.model_dump(mode="json"), "evidence": evidence.model_dump()},
             )
         ]
     )
-    registry.mark_reported(state(), report.id)
-    return report
+    return _shown(registry.keep_evidence(state(), report.id, evidence))
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    """The report as callers see it, with its evidence."""
+    if entry.report is None or entry.evidence is None:
+        raise ValueError(f"{entry.plan.id} is not reported yet")
+    return {**entry.report.model_dump(mode="json"), "evidence": entry.evidence.model_dump()}
 
 
 def _open(host: str, database: str) -> Any:

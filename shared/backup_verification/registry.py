@@ -23,6 +23,15 @@ class EntryState(StrEnum):
     CLOSED = "closed"
 
 
+class EvidenceReference(BaseModel):
+    """A record in the evidence: the blob's name and the SHA-256 of its bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str
+
+
 class Entry(BaseModel):
     """One drill's temporary server, and what became of the drill."""
 
@@ -32,8 +41,8 @@ class Entry(BaseModel):
     state: EntryState = EntryState.OPEN
     closed_at: AwareDatetime | None = None
     report: DrillReport | None = None
-    reported: bool = False
-    """Whether the report is in the evidence and was told."""
+    evidence: EvidenceReference | None = None
+    """Where the report is in the evidence, once it is there and was told."""
 
 
 def open_entry(container: BlobContainer, plan: DrillPlan) -> Entry:
@@ -85,9 +94,9 @@ def keep_report(container: BlobContainer, report: DrillReport) -> DrillReport:
     return kept.report or report
 
 
-def mark_reported(container: BlobContainer, drill: str) -> None:
-    """Remember that the report is in the evidence and was told."""
-    _change(container, drill, lambda entry: entry.model_copy(update={"reported": True}))
+def keep_evidence(container: BlobContainer, drill: str, evidence: EvidenceReference) -> Entry:
+    """Remember where the report is in the evidence, after it was told."""
+    return _change(container, drill, lambda entry: entry.model_copy(update={"evidence": evidence}))
 
 
 def _change(container: BlobContainer, drill: str, change: Callable[[Entry], Entry]) -> Entry:

@@ -2,22 +2,25 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from shared.backup_verification.drill import DatabaseUnderTest, DrillPlan, DrillRequest, temporary_server_name
-from shared.estate.estate import Estate
-from shared.estate.inventory.environments import Environment
-from shared.estate.inventory.tiers import DrillRhythm, Tier
+
+if TYPE_CHECKING:  # the estate's models are many: whoever has an estate has loaded them
+    from shared.estate.estate import Estate
+    from shared.estate.inventory.environments import Environment
+    from shared.estate.inventory.tiers import Tier
 
 _EVERY = {
-    DrillRhythm.WEEKLY: timedelta(days=7),
-    DrillRhythm.MONTHLY: timedelta(days=30),
-    DrillRhythm.QUARTERLY: timedelta(days=91),
-    DrillRhythm.YEARLY: timedelta(days=365),
+    "weekly": timedelta(days=7),
+    "monthly": timedelta(days=30),
+    "quarterly": timedelta(days=91),
+    "yearly": timedelta(days=365),
 }
 _TIME_TO_REMOVE = timedelta(hours=1)
 
 
-def due(estate: Estate, last_drilled: Mapping[tuple[str, str], datetime], now: datetime) -> list[DrillRequest]:
+def due(estate: "Estate", last_drilled: Mapping[tuple[str, str], datetime], now: datetime) -> list[DrillRequest]:
     """The drills that the tiers ask for now: every server once within its tier's period, the never drilled at once.
 
     `last_drilled` maps (environment, server) to the request of its newest drill. Due stays due until it is done, so
@@ -35,7 +38,7 @@ def due(estate: Estate, last_drilled: Mapping[tuple[str, str], datetime], now: d
     return requests
 
 
-def problems(estate: Estate, request: DrillRequest, now: datetime) -> list[tuple[str, str]]:
+def problems(estate: "Estate", request: DrillRequest, now: datetime) -> list[tuple[str, str]]:
     """Why the drill cannot be planned: pairs of field and sentence, empty when it can."""
     found: list[tuple[str, str]] = []
     if estate.backup_verification is None:
@@ -51,7 +54,7 @@ def problems(estate: Estate, request: DrillRequest, now: datetime) -> list[tuple
 
 
 def plan_drill(
-    estate: Estate,
+    estate: "Estate",
     request: DrillRequest,
     *,
     drill: str,
@@ -94,7 +97,7 @@ def plan_drill(
     )
 
 
-def _tier(estate: Estate, environment: Environment, server: str) -> Tier:
+def _tier(estate: "Estate", environment: "Environment", server: str) -> "Tier":
     return estate.tiers[environment.postgres[server].tier or environment.tier]
 
 

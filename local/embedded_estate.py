@@ -1,0 +1,194 @@
+"""The declared estate, come alive on this machine: Azurite, simulated Azure, real PostgreSQL servers with books."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.storage.blob import BlobServiceClient
+
+from local import azurite
+from local.azure.certificates import CertificateAuthority
+from local.azure.flexible_servers.model import Server
+from local.azure.simulator import AzureSimulator
+from local.odoo import Profile, Summary, generate
+from shared.estate.estate import Estate
+from shared.estate.inventory.environments import Environment
+from shared.estate.inventory.tenants import Tenant
+from shared.estate.loading import load_estate
+
+_OWN_ACCOUNT = "closekeeper"
+_OWN_CONTAINERS = ("state", "evidence", "estate")
+_UPLOADS_AT_ONCE = 8
+
+type Progress = Callable[[str], AbstractContextManager[Callable[[str], None]]]
+"""Announces a step; what it yields takes a word on how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """One tenant's generated database."""
+
+    environment: str
+    server: str
+    tenant: str
+    summary: Summary
+
+
+class EmbeddedEstate:
+    """A context manager: entering starts everything that `environments` declare, leaving removes all of it.
+
+    Each database gets `journal_items` journal items that end `now`. Two at the same time need two folders only.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        estate_file: Path,
+        *,
+        environments: tuple[str, ...],
+        progress: Progress,
+        journal_items: int = 2000,
+        event_time_scale: float = 1.0,
+    ) -> None:
+        self.folder = folder
+        self.estate_file = estate_file
+        self.declared: Estate = load_estate(estate_file.read_text(encoding="utf-8"), str(estate_file))
+        self.environments: dict[str, Environment] = {name: self.declared.environments[name] for name in environments}
+        self.books: list[Books] = []
+        self._progress = progress
+        self._journal_items = journal_items
+        self._event_time_scale = event_time_scale
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.authority = CertificateAuthority(self.folder / "certificates")
+            with self._progress("Azurite, the blob service") as ended:
+                certificate = self.authority.issue("azurite", dns=["localhost"], addresses=["127.0.0.1"])
+                accounts = [_OWN_ACCOUNT, *self._declared_accounts()]
+                self.azurite = azurite.start(self.folder / "azurite", certificate, accounts=accounts, in_memory=True)
+                stack.callback(self.azurite.stop)
+                for container in _OWN_CONTAINERS:
+                    self.blobs(_OWN_ACCOUNT).create_container(container)
+                ended(self.azurite.blob_url)
+            with self._progress("Azure's control plane: identity, Resource Manager, Event Grid") as ended:
+                self.azure = stack.enter_context(
+                    AzureSimulator(
+                        self.folder / "azure", self.authority, retry_after=1, event_time_scale=self._event_time_scale
+                    )
+                )
+                if self.declared.backup_verification is not None:
+                    group = self.declared.backup_verification.drills.resource_group
+                    self.azure.add_resource_group(group.subscription, group.resource_group)
+                ended(self.azure.resource_manager_url)
+            for name, environment in self.environments.items():
+                self._start_servers(name, environment)
+            self._running = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def settings(self) -> dict[str, str]:
+        """The app settings that point the app at this estate, as they would point it at Azure."""
+        own = self.azurite.account_url(_OWN_ACCOUNT)
+        return {
+            **self.azure.settings(),
+            "ESTATE_FILE": str(self.estate_file.resolve()),
+            "STATE_URL": f"{own}/state",
+            "EVIDENCE_URL": f"{own}/evidence",
+            "DRILL_POLL_SECONDS": "0.5",
+            "BACKUP_VERIFICATION_SCHEDULE": "0 0 2 * * *",
+            "DRILL_REAPER_SCHEDULE": "0 */5 * * * *",
+            "EVIDENCE_SEALING_SCHEDULE": "0 */15 * * * *",
+        }
+
+    def server(self, environment: str, server: str) -> Server:
+        """The simulated flexible server, with its real cluster."""
+        return self.azure.flexible_server(str(self.environments[environment].postgres[server].id))
+
+    def blobs(self, account: str) -> BlobServiceClient:
+        """A client with the account's own key: the estate's owner, not the app."""
+        return BlobServiceClient(
+            self.azurite.account_url(account),
+            credential=AzureNamedKeyCredential(account, self.azurite.keys[account]),
+            connection_verify=str(self.authority.bundle),
+        )
+
+    @property
+    def evidence(self) -> Any:
+        """The container of evidence."""
+        return self.blobs(_OWN_ACCOUNT).get_container_client("evidence")
+
+    def _declared_accounts(self) -> list[str]:
+        return [
+            account.id.name for environment in self.environments.values() for account in environment.storage.values()
+        ]
+
+    def _start_servers(self, environment_name: str, environment: Environment) -> None:
+        for account in environment.storage.values():
+            for container in account.containers:
+                self.blobs(account.id.name).create_container(container)
+        for server_name, declared in environment.postgres.items():
+            with self._progress(f"PostgreSQL server {declared.id.name} of {environment_name}") as ended:
+                server = self.azure.add_flexible_server(str(declared.id), environment.location)
+                ended(f"{_cluster(server).address}:{self.azure.postgresql_port}")
+            for database in declared.databases:
+                tenants = {
+                    name: tenant
+                    for name, tenant in environment.tenants.items()
+                    if (tenant.database.server, tenant.database.database) == (server_name, database)
+                }
+                tenant_name, tenant = next(iter(tenants.items()), (database, None))
+                with self._progress(f"The books of {tenant_name}") as ended:
+                    summary = self._keep_books(server, database, environment, tenant)
+                    self.books.append(Books(environment_name, server_name, tenant_name, summary))
+                    ended(
+                        f"{summary.journal_items} journal items, {summary.hashed_moves} sealed entries, "
+                        f"{summary.documents} documents"
+                    )
+            with self._progress(f"A base backup of {declared.id.name}") as ended:
+                ended(_cluster(server).take_base_backup().name)
+
+    def _keep_books(self, server: Server, database: str, environment: Environment, tenant: Tenant | None) -> Summary:
+        cluster = _cluster(server)
+        cluster.run_sql(f'create database "{database}"')
+        documents = tenant.documents[0] if tenant and tenant.documents else None
+        account = environment.storage[documents.account].id.name if documents else None
+        container = self.blobs(account).get_container_client(documents.container) if account and documents else None
+        profile = Profile(
+            database=database, as_of=datetime.now(UTC), journal_items=self._journal_items, seed=len(self.books) + 1
+        )
+        with psycopg.connect(cluster.dsn(database)) as connection, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as uploads:
+            pending: list[Any] = []
+
+            def upload(path: str, content: bytes) -> None:
+                if container is not None:
+                    pending.append(uploads.submit(container.upload_blob, f"{database}/{path}", content, overwrite=True))
+
+            summary = generate(connection, profile, upload)
+            for each in pending:
+                each.result()
+        return summary
+
+
+def _cluster(server: Server) -> Any:
+    if server.cluster is None:
+        raise RuntimeError(f"{server.name} has no running cluster")
+    return server.cluster
+
+
+def sample_settings(settings: Mapping[str, str]) -> dict[str, object]:
+    """Those settings as `local.settings.json`, for `func start`."""
+    values = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "UseDevelopmentStorage=true", **settings}
+    return {"IsEncrypted": False, "Values": values}
