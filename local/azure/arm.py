@@ -13,7 +13,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -125,11 +125,16 @@ class ResourceManager:
                 route, api_versions, names, routing.action(route.method, route.template)
             )
 
-    def add_group(self, subscription: str, name: str, location: str, tags: Mapping[str, str] | None = None) -> None:
-        """Create a resource group unless it is there."""
+    def add_group(self, subscription: str, name: str, location: str, tags: Mapping[str, str] | None = None) -> bool:
+        """Create a resource group, or give the one that is there these tags; whether it was created."""
+        key = (subscription.lower(), name.lower())
         with self._lock:
-            group = ResourceGroup(subscription, name, location, dict(tags or {}))
-            self._groups.setdefault((subscription.lower(), name.lower()), group)
+            former = self._groups.get(key)
+            if former is None:
+                self._groups[key] = ResourceGroup(subscription, name, location, dict(tags or {}))
+            elif tags is not None:
+                self._groups[key] = replace(former, tags=dict(tags))
+            return former is None
 
     def remove_group(self, subscription: str, name: str) -> None:
         with self._lock:

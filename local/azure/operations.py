@@ -4,7 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +41,8 @@ class Operations:
         self._namespace = namespace
         self.retry_after = retry_after
         self._operations: dict[str, Operation] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: set[Future[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="operation")
 
     def routes(self) -> list[Route]:
@@ -64,15 +65,16 @@ class Operations:
     ) -> Answer:
         """Accept an operation: after `seconds`, `work` runs in a thread; `failed` hears of its ArmError.
 
-        `result` gives the body that the `Location` URL answers at the end (None: 204, no content). Must be called on
-        the event loop, as handlers that are not blocking are. What the fault plan holds for the call befalls it here.
+        `result` gives the body that the `Location` URL answers at the end (None: 204, no content). What the fault
+        plan holds for the call befalls the operation.
         """
+        assert self._loop is not None, "start the simulator first"
         operation = Operation(str(uuid.uuid4()), datetime.now(UTC), result)
         self._operations[operation.id] = operation
         if not (call.fault and call.fault.never_ends):
-            task = asyncio.get_running_loop().create_task(self._run(operation, call, work, failed, seconds))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            running = self._run(operation, call, work, failed, seconds)
+            self._running.add(asyncio.run_coroutine_threadsafe(running, self._loop))
+            self._running = {future for future in self._running if not future.done()}
         subscription = call.names["subscriptionId"]
         base = f"/subscriptions/{subscription}/providers/{self._namespace}/locations/{location}"
         return Answer(
@@ -85,11 +87,16 @@ class Operations:
             },
         )
 
+    async def start(self) -> None:
+        """To be called on the event loop that serves the provider."""
+        self._loop = asyncio.get_running_loop()
+
     async def stop(self) -> None:
         """End all operations. One whose work has begun is waited for, so that no server is left half made."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = [asyncio.wrap_future(future) for future in self._running]
+        for future in running:
+            future.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     async def _run(

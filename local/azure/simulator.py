@@ -1,5 +1,6 @@
 """The simulated Azure as one object: identity, Resource Manager and Event Grid on loopback ports."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
@@ -10,16 +11,17 @@ from typing import Any, Self
 
 from starlette.applications import Starlette
 
-from local.azure import identity
+from local.azure import identity, resource_groups
 from local.azure.arm import ResourceManager
 from local.azure.certificates import CertificateAuthority
 from local.azure.event_grid import EventGrid, Topic
 from local.azure.faults import FaultMiddleware, FaultPlan, Service
-from local.azure.flexible_servers import creation, model, refusals
+from local.azure.flexible_servers import access, backups, creation, model, parameters, refusals, regional
 from local.azure.flexible_servers.creation import NewServer
 from local.azure.flexible_servers.model import Server, Sku
 from local.azure.flexible_servers.provider import NAMESPACE, FlexibleServers
 from local.azure.flexible_servers.registry import Registry
+from local.azure.flexible_servers.schedule import keep_backups
 from local.azure.identity import Clock, IdentityEndpoint, ManagedIdentity, Tenant
 from local.azure.operations import Operations
 from local.azure.serving import BackgroundServer
@@ -58,6 +60,9 @@ class AzureSimulator:
         self._operations = Operations(NAMESPACE, retry_after)
         self._registry = Registry(folder, authority, self.tenant)
         self.servers = FlexibleServers(self.arm, self._registry, self._operations)
+        for register in (backups.register, parameters.register, access.register, regional.register):
+            register(self.arm, self.servers)
+        resource_groups.register(self.arm)
         self.events = EventGrid(
             self.tenant,
             self.faults,
@@ -183,11 +188,17 @@ class AzureSimulator:
     def _lifespan(self, service: Service) -> Any:
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            schedule: asyncio.Task[None] | None = None
             if service == "event_grid":
                 await self.events.start()
+            elif service == "arm":
+                await self._operations.start()
+                schedule = asyncio.create_task(keep_backups(self._registry, self.servers.behaviour))
             try:
                 yield
             finally:
+                if schedule is not None:
+                    schedule.cancel()
                 if service == "event_grid":
                     await self.events.stop()
                 elif service == "arm":

@@ -101,6 +101,7 @@ class Server:
     on_demand: set[str] = field(default_factory=set[str])
     firewall_rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     administrators: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    maintenance: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     overrides: dict[str, str] = field(default_factory=dict[str, str])
     cancel: threading.Event = field(default_factory=threading.Event)
     working: threading.Lock = field(default_factory=threading.Lock)

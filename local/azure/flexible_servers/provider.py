@@ -1,18 +1,18 @@
 """The operations on servers: create and restore, read, change, start, stop, restart, delete."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from psycopg import sql
 
 from local.azure.arm import Answer, Call, ResourceManager, Route, page
 from local.azure.errors import ArmError
 from local.azure.flexible_servers import creation, model, refusals
+from local.azure.flexible_servers.behaviour import Behaviour
 from local.azure.flexible_servers.creation import NewServer, RestoredServer
 from local.azure.flexible_servers.model import Server, Sku
 from local.azure.flexible_servers.registry import Registry, after, utc_now
-from local.azure.operations import Operations
+from local.azure.operations import Operations, Result
 from local.postgres import CancelledError, PostgresCluster, RestoreFailedError, ServerFailedError
 
 NAMESPACE = "Microsoft.DBforPostgreSQL"
@@ -23,27 +23,6 @@ SERVERS = f"{_GROUP}/providers/{NAMESPACE}/flexibleServers"
 SERVER = f"{SERVERS}/{{serverName}}"
 
 _RESTART_ABOVE_GB = 4096
-
-
-@dataclass
-class Behaviour:
-    """Where Azure is known to behave in more than one way, or slower than a laptop. May be changed at any time."""
-
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
-    """Extra time by operation: create, restore, update, start, stop, restart, delete, backup, configure."""
-    restore_applies_tags: bool = False
-    """Tags in a restore's request are not reliably applied (terraform-provider-azurerm issue 18257)."""
-    failed_restore_leaves: Literal["server", "nothing"] = "server"
-    """Whether a server whose restore failed is there and must be deleted, or is gone. Both are seen."""
-    delete_interrupts: bool = False
-    """Whether a server can be deleted while it is being made or changed; else ServerIsBusy."""
-    names_stay_taken_seconds: float = 0.0
-    """How long a deleted server's name cannot be used again; minutes in Azure."""
-    page_size: int = 100
-
-    def reset(self) -> None:
-        """Everything as it is by default."""
-        vars(self).update(vars(Behaviour()))
 
 
 class FlexibleServers:
@@ -74,6 +53,42 @@ class FlexibleServers:
         names = call.names
         return self._registry.get(names["subscriptionId"], names["resourceGroupName"], names["serverName"])
 
+    def all(self) -> list[Server]:
+        return self._registry.all()
+
+    def is_taken(self, name: str) -> bool:
+        return self._registry.is_taken(name, utc_now())
+
+    def add_administrator(self, server: Server, role: str) -> None:
+        """Let an Entra principal in as an administrator; its tokens open the server at once."""
+        assert server.cluster is not None
+        if not server.cluster.run_sql("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]):
+            server.cluster.run_sql(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        server.cluster.run_sql(sql.SQL("ALTER ROLE {} LOGIN CREATEDB CREATEROLE").format(sql.Identifier(role)))
+        server.cluster.run_sql(sql.SQL("GRANT azure_pg_admin TO {}").format(sql.Identifier(role)))
+        self._registry.renew_passwords(server)
+
+    def remove_administrator(self, server: Server, role: str) -> None:
+        """Its role stays, since it may own things, but nobody gets in by it."""
+        assert server.cluster is not None
+        server.cluster.run_sql(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role)))
+
+    def change(
+        self, call: Call, server: Server, name: str, work: Callable[[], None], *, result: Result | None = None
+    ) -> Answer:
+        """Change something that hangs below a server, which is Updating meanwhile; raises ServerIsBusy."""
+        state = server.state
+
+        def settle(_: ArmError | None = None) -> None:
+            self._settle(server, state)
+
+        def work_and_settle() -> None:
+            work()
+            settle()
+
+        with self._registry.operating(server, "configure", "Updating", lambda: refusals.busy(server.name)):
+            return self.begin(call, server, "configure", name, work_and_settle, failed=settle, result=result)
+
     def begin(
         self,
         call: Call,
@@ -83,7 +98,7 @@ class FlexibleServers:
         work: Callable[[], None],
         *,
         failed: Callable[[ArmError], None],
-        shows_server: bool = False,
+        result: Result | None = None,
     ) -> Answer:
         """Begin an operation on a server that has been marked as busy with it."""
 
@@ -97,7 +112,7 @@ class FlexibleServers:
             name=name,
             work=alone,
             failed=failed,
-            result=(lambda: model.show(server)) if shows_server else None,
+            result=result,
             seconds=self.behaviour.seconds.get(kind, 0.0),
         )
 
@@ -146,7 +161,7 @@ class FlexibleServers:
             "UpsertServerManagementOperationV2",
             lambda: self._make(server, wanted),
             failed=lambda _: self._not_made(server),
-            shows_server=True,
+            result=lambda: model.show(server),
         )
 
     def _wanted(self, body: Mapping[str, Any], mode: str) -> NewServer | RestoredServer:
@@ -269,7 +284,7 @@ class FlexibleServers:
                 "UpsertServerManagementOperationV2",
                 work,
                 failed=lambda _: self._registry.settle(server, state),
-                shows_server=True,
+                result=lambda: model.show(server),
             )
 
     def _start(self, call: Call) -> Answer:

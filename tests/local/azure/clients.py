@@ -1,13 +1,20 @@
 """The official clients against the simulated Azure."""
 
+import ssl
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
 from azure.eventgrid import EventGridPublisherClient
 from azure.identity import ManagedIdentityCredential
 from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
+
+from local.azure import tokens
+from local.azure.simulator import AzureSimulator
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 GROUP = "rg-finance"
@@ -59,3 +66,29 @@ class Clients:
         return self._stack.enter_context(
             EventGridPublisherClient(self._settings["EVENT_GRID_TOPIC_ENDPOINT"], self.credential)
         )
+
+
+def request(
+    azure: AzureSimulator, method: str, path: str, *, token: str | None = None, body: Any = None, **headers: str
+) -> httpx.Response:
+    """One bare request to the simulated ARM; with the identity's own token unless another or none ("") is given."""
+    value = azure.tenant.token(azure.tenant.identities[0], tokens.RESOURCE_MANAGER).value if token is None else token
+    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.bundle)) as client:
+        return client.request(
+            method,
+            azure.resource_manager_url + path,
+            json=body,
+            headers={
+                **({"Authorization": f"Bearer {value}"} if value else {}),
+                **{name.replace("_", "-"): text for name, text in headers.items()},
+            },
+        )
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:
+    """Wait until a condition holds; raises TimeoutError."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout} s")
+        time.sleep(0.01)

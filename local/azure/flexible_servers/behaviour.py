@@ -1,0 +1,31 @@
+"""How the simulated service behaves where there is a choice."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+
+@dataclass
+class Behaviour:
+    """Where Azure is known to behave in more than one way, or slower than a laptop. May be changed at any time."""
+
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    """Extra time by operation: create, restore, update, start, stop, restart, delete, backup, configure."""
+    restore_applies_tags: bool = False
+    """Tags in a restore's request are not reliably applied (terraform-provider-azurerm issue 18257)."""
+    failed_restore_leaves: Literal["server", "nothing"] = "server"
+    """Whether a server whose restore failed is there and must be deleted, or is gone. Both are seen."""
+    delete_interrupts: bool = False
+    """Whether a server can be deleted while it is being made or changed; else ServerIsBusy."""
+    names_stay_taken_seconds: float = 0.0
+    """How long a deleted server's name cannot be used again; minutes in Azure."""
+    page_size: int = 100
+    backup_interval: timedelta = timedelta(days=1)
+    first_backup_after: timedelta = timedelta(minutes=10)
+    """The age at which a server that was made by a request gets its first backup."""
+    cores_quota: int = 100
+    """Shown by the region's usages; not enforced."""
+
+    def reset(self) -> None:
+        """Everything as it is by default."""
+        vars(self).update(vars(Behaviour()))
