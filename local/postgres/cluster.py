@@ -197,14 +197,22 @@ class PostgresCluster(PostgresServer):
         return self.archive.last_commit(backups[0].first_segment) if backups else None
 
     def take_base_backup(self, name: str | None = None) -> BaseBackup:
-        """Copy the running server into its backup store; waits until the log that the copy needs is archived."""
+        """Copy the running server into its backup store, together with no log: that a restore takes from the archive.
+
+        Returns when the log that the copy needs is archived; raises TimeoutError when that fails, ProgramFailedError,
+        FileExistsError for a name that is taken.
+        """
         with self._backing_up:
             started_at = datetime.now(UTC)
             name = name or f"backup_{started_at:%Y%m%dT%H%M%S%f}"
             places.make_for_server(self.backup_store.folder / name)
             try:
                 next_transaction = self._next_transaction()
-                programs.run(_base_backup(self, self.backup_store.data(name), wal_method="none"))
+                # `none` would make PostgreSQL itself wait for the archive: in steps of a second, and without an end
+                programs.run(_base_backup(self, self.backup_store.data(name), wal_method="fetch"))
+                self.archive_now()
+                for segment in (self.backup_store.data(name) / "pg_wal").glob("[0-9A-F]*"):
+                    segment.unlink()
                 return self.backup_store.complete(
                     name, started_at=started_at, completed_at=datetime.now(UTC), next_transaction=next_transaction
                 )

@@ -34,7 +34,7 @@ def restore(
             else "There is no base backup"
         )
     wal = archive.freeze(places.make_for_server(server.home / "incoming"), backup.first_segment)
-    if clamp and target is not None and target > (wal.last_commit(backup.first_segment) or backup.completed_at):
+    if clamp and target is not None and target >= (wal.last_commit(backup.first_segment) or backup.completed_at):
         target = None
     missing = wal.first_missing(backup.first_segment)
     if target is None and missing:  # PostgreSQL would take the gap for the end of the log
