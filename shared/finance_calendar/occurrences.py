@@ -152,7 +152,7 @@ class DeclaredEvent:
         return any(
             anchor.label == exception or anchor.label.startswith((f"{exception}-", f"{exception} "))
             if isinstance(exception, str)
-            else anchor.day in exception
+            else anchor.day in exception or anchor.unrolled in exception
             for exception in self.exceptions
         )
 

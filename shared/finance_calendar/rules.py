@@ -18,7 +18,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Literal
 
-from shared.finance_calendar.sentences import MONTHS, WEEKDAYS, Words
+from shared.finance_calendar.sentences import MONTHS, ORDINALS, WEEKDAYS, Words
 
 Unit = Literal["month", "quarter", "year", "fiscal month", "fiscal quarter", "fiscal year"]
 Convention = Literal["following", "preceding", "modified following", "modified preceding", "nearest"]
@@ -154,7 +154,10 @@ def _base(words: Words) -> Rule:
         words.accept("the")
     ordinal = words.ordinal()
     if ordinal is None:
-        words.fail(["first", "last", "25th", "every", "a date such as 2027-02-01", "a day such as 15 March"])
+        words.fail(
+            ["first", "last", "25th", "every", "a date such as 2027-02-01", "a day such as 15 March"],
+            near=(*ORDINALS, *MONTHS),
+        )
     return _nth(words, ordinal)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import NoReturn
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -21,7 +21,7 @@ MONTHS = (
     "november",
     "december",
 )
-_ORDINALS = (
+ORDINALS = (
     "first",
     "second",
     "third",
@@ -110,8 +110,8 @@ class Words:
             return -1
         word = self.peek()
         number = 0
-        if word in _ORDINALS:
-            number = _ORDINALS.index(word) + 1
+        if word in ORDINALS:
+            number = ORDINALS.index(word) + 1
         elif re.fullmatch(r"\d+(st|nd|rd|th)", word):
             number = int(word[:-2])
             if word != with_suffix(number) or number == 0:
@@ -126,13 +126,16 @@ class Words:
         if self.peek():
             self.fail([_END, *more])
 
-    def fail(self, expected: Sequence[str], hint: str = "") -> NoReturn:
-        """Raise SentenceError: what stands here, what could stand here, and the nearest sentence that would do."""
+    def fail(self, expected: Sequence[str], hint: str = "", near: Sequence[str] = ()) -> NoReturn:
+        """Raise SentenceError: what stands here, what could stand here, and the nearest sentence that would do.
+
+        `near` are words that could stand here too, but are too many to list.
+        """
         found = self.peek()
         before = self.text[: self._tokens[self._at].start()].strip() if found else self.text
         where = f'after "{before}"' if before else "at the beginning"
         said = f'"{found}"' if found else "nothing"
-        nearest = None if hint else self._nearest(found, [word for word in expected if word != _END])
+        nearest = None if hint else self._nearest([*(word for word in expected if word != _END), *near])
         if nearest:
             raise SentenceError(f'"{self.text}": {said} is not understood {where}; did you mean "{nearest}"?')
         remedy = hint or "for example " + " or ".join(f'"{example}"' for example in self._examples)
@@ -143,20 +146,22 @@ class Words:
         self._at -= 1
         self.fail(expected, hint)
 
-    def _nearest(self, found: str, expected: Sequence[str]) -> str | None:
-        if not found:
-            return None
-        here = self._tokens[self._at]
-        clause = next((token for token in self._tokens[self._at :] if token.group() == ","), None)
-        to_comma = self.text[here.start() : clause.start() if clause else None].lower()
-        synonym = _SYNONYMS.get(found, "")
-        if any(synonym and (word.startswith(synonym) or synonym.startswith(word)) for word in expected):
-            close = [synonym]
-        elif close := get_close_matches(to_comma, expected, n=1, cutoff=0.8):
-            found = to_comma
-        else:
-            close = get_close_matches(found, [word for word in expected if " " not in word], n=1, cutoff=0.6)
-        return self.text[: here.start()] + close[0] + self.text[here.start() + len(found) :] if close else None
+    def _nearest(self, expected: Iterable[str]) -> str | None:
+        """The sentence with the nearest expected phrase in place of as many words as the phrase has."""
+        best, sentence = 0.0, None
+        for phrase in expected:
+            synonym = _SYNONYMS.get(self.peek(), "")
+            length = 1 if synonym == phrase else len(phrase.split())
+            last = min(self._at + length, len(self._tokens)) - 1
+            if last < self._at:
+                continue
+            start, end = self._tokens[self._at].start(), self._tokens[last].end()
+            said = self.text[start:end].lower()
+            known = synonym in (phrase, phrase.split()[0])
+            near = 1.0 if known else SequenceMatcher(None, said, phrase).ratio()
+            if near > best and near >= (0.6 if " " not in phrase else 0.75):
+                best, sentence = near, self.text[:start] + phrase + self.text[end:]
+        return sentence
 
 
 def one_of(words: Sequence[str]) -> str:
