@@ -1,0 +1,6 @@
+"""Odoo-shaped databases with a real ledger: generated, kept moving, and damaged on purpose."""
+
+from local.odoo.generator import generate
+from local.odoo.profile import Company, Gap, Profile, Summary
+
+__all__ = ["Company", "Gap", "Profile", "Summary", "generate"]
