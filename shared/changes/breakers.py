@@ -20,11 +20,11 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True)
 class Breaker:
-    """One breaker.
+    """One breaker. An entry is one run of one change, however many attempts it makes.
 
     opened_at: when it last opened; None while closed.
-    probe, probe_until: the attempt that may try while it is half open, and until when it has to report.
-    results: ids of the attempts whose result was taken in, newest last.
+    probe, probe_until: the entry that may try while it is half open, and until when it has to report.
+    results: the entries whose result was taken in, newest last.
     """
 
     failures: int = 0
@@ -39,32 +39,36 @@ class Breaker:
             return BreakerState.CLOSED
         return BreakerState.OPEN if now < self.opened_at + rule.open_for else BreakerState.HALF_OPEN
 
-    def free_at(self, rule: BreakerRule, attempt_id: str, now: datetime) -> datetime:
-        """When this attempt may try: `now` when it may at once."""
+    def free_at(self, rule: BreakerRule, entry: str, now: datetime) -> datetime:
+        """When this entry may try: `now` when it may at once."""
         if self.opened_at is None:
             return now
         if now < self.opened_at + rule.open_for:
             return self.opened_at + rule.open_for
-        if self.probe in (None, attempt_id) or self.probe_until is None or now >= self.probe_until:
+        if self.probe in (None, entry) or self.probe_until is None or now >= self.probe_until:
             return now
         return self.probe_until
 
-    def entered(self, rule: BreakerRule, attempt_id: str, now: datetime) -> "Breaker":
-        """With this attempt begun; it becomes the probe while half open. The caller has asked `free_at`."""
+    def entered(self, rule: BreakerRule, entry: str, now: datetime) -> "Breaker":
+        """With this entry begun; it becomes the probe while half open. The caller has asked `free_at`."""
         if self.state(rule, now) is not BreakerState.HALF_OPEN:
             return self
-        return replace(self, probe=attempt_id, probe_until=now + rule.probe_for)
+        return replace(self, probe=entry, probe_until=now + rule.probe_for)
 
-    def reported(self, rule: BreakerRule, attempt_id: str, *, succeeded: bool, now: datetime) -> "Breaker":
-        """With the attempt's result taken in; the same result twice is one.
+    def reported(self, rule: BreakerRule, entry: str, *, succeeded: bool, now: datetime) -> "Breaker":
+        """With the entry's result taken in; the same result twice is one.
 
         While it is open only the probe's result counts: others began before it opened and prove nothing new.
         """
-        if attempt_id in self.results or (self.opened_at is not None and attempt_id != self.probe):
+        if entry in self.results or (self.opened_at is not None and entry != self.probe):
             return self
-        results = (*self.results, attempt_id)[-_REMEMBERED:]
+        results = (*self.results, entry)[-_REMEMBERED:]
         if succeeded:
             return Breaker(results=results)
         failures = self.failures + 1
         opens = self.opened_at is not None or failures >= rule.failures
         return Breaker(failures, now if opens else None, results=results)
+
+    def left(self, entry: str) -> "Breaker":
+        """Without the entry, which proved nothing either way: another may be the probe."""
+        return self if self.probe != entry else replace(self, probe=None, probe_until=None)

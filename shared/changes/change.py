@@ -43,6 +43,7 @@ class Change:
     earliest, latest: aware times between which it may begin; None is open.
     depends_on: ids of changes in the same plan that must have succeeded first.
     requires_approval: a human must agree whatever the policy says.
+    undo_on_failure: take the change back when it was applied and cannot be verified in time.
     emergency_class: what kind of emergency this remedies; the policy says which kinds may act in a freeze.
     """
 
@@ -63,6 +64,7 @@ class Change:
     latest: datetime | None = None
     depends_on: tuple[str, ...] = ()
     requires_approval: bool = False
+    undo_on_failure: bool = False
     emergency_class: str | None = None
     apply_within: timedelta = timedelta(hours=1)
     """How long applying and verifying may take together, before the change counts as failed."""

@@ -43,6 +43,7 @@ class GateInputs:
     """All that a decision depends on.
 
     plan_hash: the plan that the change is executed from. attempt_id: what would be counted.
+    since: when this run began; what nobody answered after that is not asked again.
     windows: those in force and, for maintenance, those to come; None when the calendar cannot be read, which counts
         as frozen.
     targets: how many targets of the change's kind the environment has.
@@ -53,6 +54,7 @@ class GateInputs:
     plan_hash: str
     run: int
     attempt_id: str
+    since: datetime
     policy: Policy
     windows: tuple[Window, ...] | None = ()
     overrides: tuple[Override, ...] = ()
@@ -116,7 +118,7 @@ def decide(change: Change, inputs: GateInputs) -> Decision:
         *_overrides(change, inputs),
         *_approval(change, inputs, asks),
         *_budgets(inputs),
-        *_breaker(inputs),
+        *_breaker(change, inputs),
         *_places(change, inputs),
     ]
     findings = _impatient(change, inputs, findings)
@@ -301,9 +303,9 @@ def _where_it_stands(change: Change, inputs: GateInputs, mine: list[Approval]) -
         elif state is ApprovalState.PENDING:
             reason = Reason(ReasonCode.APPROVAL_PENDING, f"approval {approval.id} is open until {until}", data)
             yield _Finding(Outcome.NEEDS_APPROVAL, reason)
-        elif state is ApprovalState.EXPIRED and change.id not in approval.uses:
+        elif state is ApprovalState.EXPIRED and approval.requested_at >= inputs.since:
             reason = Reason(ReasonCode.APPROVAL_EXPIRED, f"approval {approval.id} expired at {until}", data)
-            yield _Finding(Outcome.NEEDS_APPROVAL, reason)
+            yield _Finding(Outcome.REFUSE, reason)
     for approval in inputs.approvals:
         if change.id in approval.change_ids and approval.plan_hash != inputs.plan_hash:
             sentence = f"approval {approval.id} is for another plan ({approval.plan_hash[:12]})"
@@ -323,12 +325,12 @@ def _budgets(inputs: GateInputs) -> Iterator[_Finding]:
         yield _Finding(Outcome.WAIT_UNTIL, Reason(ReasonCode.BUDGET_EXHAUSTED, sentence, data), free_at)
 
 
-def _breaker(inputs: GateInputs) -> Iterator[_Finding]:
+def _breaker(change: Change, inputs: GateInputs) -> Iterator[_Finding]:
     rule, breaker = inputs.policy.breaker, inputs.breaker
     state = breaker.state(rule, inputs.now)
     if state is BreakerState.CLOSED:
         return
-    free_at = breaker.free_at(rule, inputs.attempt_id, inputs.now)
+    free_at = breaker.free_at(rule, f"{change.id}:{inputs.run}", inputs.now)
     if free_at > inputs.now:
         waits_for = "one probe is under way" if state is BreakerState.HALF_OPEN else "it tries again"
         sentence = f"stopped after {breaker.failures} consecutive failures, {waits_for}, until {spell_moment(free_at)}"

@@ -34,10 +34,11 @@ class Places:
         held = self._held(now)
         if change.id in held:
             return []
+        target = change.target.casefold()
         others = [place.target for place in held.values()]
         touched = {place.target for place in held.values() if place.kind == change.kind}
         found: list[Reason] = []
-        if others.count(change.target) >= limits.per_target:
+        if others.count(target) >= limits.per_target:
             found.append(
                 Reason(
                     ReasonCode.TARGET_BUSY,
@@ -54,7 +55,7 @@ class Places:
                 )
             )
         allowed = max(1, floor(limits.share * targets))
-        if change.target not in touched and len(touched) >= allowed:
+        if target not in touched and len(touched) >= allowed:
             found.append(
                 Reason(
                     ReasonCode.BLAST_RADIUS,
@@ -67,7 +68,9 @@ class Places:
 
     def take(self, change: Change, run: int, limits: Limits, now: datetime) -> "Places":
         """With the change's place taken or kept for longer. The caller has asked `hindrances`."""
-        return Places({**self._held(now), change.id: Place(change.kind, change.target, run, now + limits.lease)})
+        return Places(
+            {**self._held(now), change.id: Place(change.kind, change.target.casefold(), run, now + limits.lease)}
+        )
 
     def give_back(self, change_id: str, run: int) -> "Places":
         """Without that run's place; the place of another run stays."""
