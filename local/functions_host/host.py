@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -38,8 +39,8 @@ class FunctionsHost:
     Every method may be called from any thread.
     """
 
-    def __init__(self, config: HostConfig) -> None:
-        """Read host.json and the keys. Raises ConfigError, ValueError (keys file)."""
+    def __init__(self, config: HostConfig, echo: Callable[[str], None] | None = None) -> None:
+        """Read host.json and the keys; `echo` gets every line of the log. Raises ConfigError, ValueError (keys)."""
         self.config = config
         self.host_json = HostJson.read(config.app, config.settings)
         config.data.mkdir(parents=True, exist_ok=True)
@@ -47,7 +48,7 @@ class FunctionsHost:
         self.easy_auth = config.easy_auth
         self.settings = Settings(config.settings)
         self.faults = FaultPlan(config.faults)
-        self.log = HostLog(config.data / "logs" / "host.jsonl")
+        self.log = HostLog(config.data / "logs" / "host.jsonl", echo)
         self.log.hide(self.keys.all())
         self.functions: list[Function] = []
         self.http_functions: list[Function] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 import azure.durable_functions as df
 import azure.functions as func
 from durabletask import task
+from durabletask.entities import EntityInstanceId
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -198,6 +199,11 @@ def once(name: str) -> str:
 
 
 @app.orchestration_trigger(context_name="context")
+def all_at_once(ctx: task.OrchestrationContext, names: list):
+    return (yield task.when_all([ctx.call_activity("once", input=name) for name in names]))
+
+
+@app.orchestration_trigger(context_name="context")
 def fan_out(ctx: task.OrchestrationContext, number: int):
     results = yield task.when_all([ctx.call_activity("overlap", input=n) for n in range(number)])
     return sum(results)
@@ -279,7 +285,7 @@ def counts_down(ctx: task.OrchestrationContext, number: int):
 
 @app.orchestration_trigger(context_name="context")
 def uses_entity(ctx: task.OrchestrationContext, key: str):
-    entity = df.EntityId("counter", key) if False else task.EntityInstanceId("counter", key)
+    entity = EntityInstanceId("counter", key)
     ctx.signal_entity(entity, "add", 2)
     yield ctx.call_entity(entity, "add", 3)
     return (yield ctx.call_entity(entity, "get"))
