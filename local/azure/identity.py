@@ -102,6 +102,11 @@ class Tenant:
                 listener(identity, new)
             return new
 
+    def forget(self, identity: ManagedIdentity) -> None:
+        """Keep no token of the identity any longer: whoever asks next gets a new one."""
+        with self._lock:
+            self._kept = {key: token for key, token in self._kept.items() if key[0] != identity.client_id}
+
     def for_each_kept(self, audience: str, listener: Listener) -> None:
         """Tell of the tokens that are held now; none is issued meanwhile, so nobody ends with an older one."""
         with self._lock:

@@ -51,8 +51,13 @@ class BackgroundServer:
                 raise RuntimeError(f"the server on {self.url} did not start in {_START_SECONDS:.0f} s")
         return self
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
+        """Begin to stop; several servers do it at once then."""
         self._server.should_exit = True
+
+    def stop(self) -> None:
+        """Stop and wait for it."""
+        self.ask_to_stop()
         if self._thread.is_alive():
             self._thread.join(10)
         self._socket.close()

@@ -80,9 +80,12 @@ class AzureSimulator:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self._destroy_servers)
-            for server in (self._identity_server, self._arm_server, self._event_server):
+            servers = (self._identity_server, self._arm_server, self._event_server)
+            for server in servers:
                 stack.callback(server.stop)
                 server.start()
+            for server in servers:
+                stack.callback(server.ask_to_stop)
             self._running = stack.pop_all()
         return self
 

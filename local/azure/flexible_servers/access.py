@@ -10,6 +10,7 @@ from local.azure.arm import Answer, Call, ResourceManager, Route, page
 from local.azure.flexible_servers import refusals
 from local.azure.flexible_servers.model import TYPE, Server
 from local.azure.flexible_servers.provider import API_VERSIONS, SERVER, FlexibleServers
+from local.azure.flexible_servers.provision import let_administer, shut_out
 
 _HIDDEN = ("template0", "template1")
 
@@ -92,7 +93,9 @@ def _administrators(servers: FlexibleServers) -> list[Route]:
             raise refusals.not_ready(server.name, server.state)
 
         def work() -> None:
-            servers.add_administrator(server, given["principalName"])
+            assert server.cluster is not None
+            let_administer(server.cluster, given["principalName"])
+            servers.renew_passwords(server)
             server.administrators[object_id] = {
                 "objectId": object_id,
                 "principalName": given["principalName"],
@@ -110,8 +113,8 @@ def _administrators(servers: FlexibleServers) -> list[Route]:
             return Answer(204)
 
         def work() -> None:
-            former = server.administrators.pop(object_id)
-            servers.remove_administrator(server, former["principalName"])
+            assert server.cluster is not None
+            shut_out(server.cluster, server.administrators.pop(object_id)["principalName"])
 
         return servers.change(call, server, "DropAdministratorManagementOperation", work)
 

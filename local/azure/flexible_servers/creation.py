@@ -27,15 +27,18 @@ class NewServer:
 
 
 @dataclass(frozen=True, slots=True)
-class RestoredServer:
-    """A server to be restored from `source` as it was at `target` (UTC; None: all that there is)."""
+class CopiedServer:
+    """A server with the data of `source`: restored as it was at `target` (UTC; None: all that there is), or a replica
+    that goes on following it."""
 
     location: str
     source: Server
+    sku: Sku
     target: datetime | None
     storage: dict[str, Any]
     backup: dict[str, Any]
     availability_zone: str
+    replica: bool = False
 
 
 def new_server(body: Mapping[str, Any]) -> NewServer:
@@ -69,7 +72,7 @@ def source_id(body: Mapping[str, Any]) -> tuple[str, str, str]:
     return parts
 
 
-def point_in_time_restore(body: Mapping[str, Any], source: Server, now: datetime) -> RestoredServer:
+def point_in_time_restore(body: Mapping[str, Any], source: Server, now: datetime) -> CopiedServer:
     """Same region and version as the source; its size, storage size and retention are inherited whatever is asked.
 
     Raises InvalidParameterValue, and InternalServerError for a point in time that is not RFC 3339.
@@ -86,7 +89,7 @@ def point_in_time_restore(body: Mapping[str, Any], source: Server, now: datetime
     return _restored(body, source, target)
 
 
-def geo_restore(body: Mapping[str, Any], source: Server) -> RestoredServer:
+def geo_restore(body: Mapping[str, Any], source: Server) -> CopiedServer:
     """The newest that the paired region has; the source must have been created with geo-redundant backup."""
     if source.backup["geoRedundantBackup"] != "Enabled":
         raise refusals.invalid_parameter("sourceServerResourceId")
@@ -96,13 +99,30 @@ def geo_restore(body: Mapping[str, Any], source: Server) -> RestoredServer:
     return _restored(body, source, None)
 
 
-def _restored(body: Mapping[str, Any], source: Server, target: datetime | None) -> RestoredServer:
+def replica(body: Mapping[str, Any], source: Server) -> CopiedServer:
+    """A read replica in any region, of the source's size unless a sku is given; the source must be Ready."""
+    if source.state != "Ready" or source.cluster is None or source.replica_of is not None:
+        raise refusals.invalid_parameter("sourceServerResourceId")
+    return CopiedServer(
+        location=_location(body),
+        source=source,
+        sku=Sku.parse(body["sku"]) if isinstance(body.get("sku"), dict) else source.sku,
+        target=None,
+        storage=source.storage,
+        backup=source.backup,
+        availability_zone=str(_properties(body).get("availabilityZone", "1")),
+        replica=True,
+    )
+
+
+def _restored(body: Mapping[str, Any], source: Server, target: datetime | None) -> CopiedServer:
     properties = _properties(body)
     kind = (properties.get("storage") or {}).get("type")
     redundancy = (properties.get("backup") or {}).get("geoRedundantBackup", "Disabled")
-    return RestoredServer(
+    return CopiedServer(
         location=_location(body),
         source=source,
+        sku=source.sku,
         target=target,
         storage=model.storage({"type": kind} if kind else None, source.storage),
         backup={**source.backup, "geoRedundantBackup": redundancy},

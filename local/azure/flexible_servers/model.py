@@ -96,6 +96,7 @@ class Server:
     maintenance_window: dict[str, Any] = field(
         default_factory=lambda: {"customWindow": "Disabled", "dayOfWeek": 0, "startHour": 0, "startMinute": 0}
     )
+    replica_of: str | None = None
     cluster: PostgresCluster | None = None
     minor_version: str = "0"
     on_demand: set[str] = field(default_factory=set[str])
@@ -179,6 +180,7 @@ def show(server: Server) -> dict[str, Any]:
     name server knows about it.
     """
     earliest = server.cluster.earliest_restore_time if server.cluster else None
+    role, capacity = ("AsyncReplica", 0) if server.replica_of else ("Primary", 5)
     properties: dict[str, Any] = {
         "administratorLogin": server.administrator,
         "authConfig": {"activeDirectoryAuth": "Enabled", "passwordAuth": "Enabled"},
@@ -191,13 +193,15 @@ def show(server: Server) -> dict[str, Any]:
         "minorVersion": server.minor_version,
         "network": {"publicNetworkAccess": "Enabled"},
         "privateEndpointConnections": [],
-        "replica": {"capacity": 5, "role": "Primary"},
-        "replicaCapacity": 5,
-        "replicationRole": "Primary",
+        "replica": {"capacity": capacity, "role": role},
+        "replicaCapacity": capacity,
+        "replicationRole": role,
         "state": server.state,
         "storage": server.storage,
         "version": server.version,
     }
+    if server.replica_of:
+        properties["sourceServerResourceId"] = server.replica_of
     return {
         "id": server.id,
         "name": server.name,

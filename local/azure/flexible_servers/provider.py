@@ -3,17 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from psycopg import sql
-
 from local.azure.arm import Answer, Call, ResourceManager, Route, page
 from local.azure.errors import ArmError
 from local.azure.flexible_servers import creation, model, refusals
 from local.azure.flexible_servers.behaviour import Behaviour
-from local.azure.flexible_servers.creation import NewServer, RestoredServer
+from local.azure.flexible_servers.creation import CopiedServer, NewServer
 from local.azure.flexible_servers.model import Server, Sku
+from local.azure.flexible_servers.provision import let_read, make_cluster
 from local.azure.flexible_servers.registry import Registry, after, utc_now
 from local.azure.operations import Operations, Result
-from local.postgres import CancelledError, PostgresCluster, RestoreFailedError, ServerFailedError
 
 NAMESPACE = "Microsoft.DBforPostgreSQL"
 API_VERSIONS = ("2026-10-01",)
@@ -42,6 +40,7 @@ class FlexibleServers:
                 Route("DELETE", SERVER, self._delete),
                 Route("GET", SERVERS, self._list_group),
                 Route("GET", f"/subscriptions/{{subscriptionId}}/providers/{NAMESPACE}/flexibleServers", self._list),
+                Route("GET", f"{SERVER}/replicas", self._list_replicas),
                 Route("POST", f"{SERVER}/start", self._start),
                 Route("POST", f"{SERVER}/stop", self._stop),
                 Route("POST", f"{SERVER}/restart", self._restart),
@@ -56,22 +55,25 @@ class FlexibleServers:
     def all(self) -> list[Server]:
         return self._registry.all()
 
-    def is_taken(self, name: str) -> bool:
-        return self._registry.is_taken(name, utc_now())
+    @property
+    def retry_after(self) -> int | None:
+        """The seconds that clients are told to wait between polls; None: nothing is said, as with short operations."""
+        return self._operations.retry_after
 
-    def add_administrator(self, server: Server, role: str) -> None:
-        """Let an Entra principal in as an administrator; its tokens open the server at once."""
-        assert server.cluster is not None
-        if not server.cluster.run_sql("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]):
-            server.cluster.run_sql(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-        server.cluster.run_sql(sql.SQL("ALTER ROLE {} LOGIN CREATEDB CREATEROLE").format(sql.Identifier(role)))
-        server.cluster.run_sql(sql.SQL("GRANT azure_pg_admin TO {}").format(sql.Identifier(role)))
+    @retry_after.setter
+    def retry_after(self, seconds: int | None) -> None:
+        self._operations.retry_after = seconds
+
+    def renew_passwords(self, server: Server) -> None:
+        """Set the tokens that the app's identities hold now."""
         self._registry.renew_passwords(server)
 
-    def remove_administrator(self, server: Server, role: str) -> None:
-        """Its role stays, since it may own things, but nobody gets in by it."""
-        assert server.cluster is not None
-        server.cluster.run_sql(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    def forget_names(self) -> None:
+        """Make all names of deleted servers free again."""
+        self._registry.forget_names()
+
+    def is_taken(self, name: str) -> bool:
+        return self._registry.is_taken(name, utc_now())
 
     def change(
         self, call: Call, server: Server, name: str, work: Callable[[], None], *, result: Result | None = None
@@ -125,9 +127,7 @@ class FlexibleServers:
                 cluster = server.cluster
                 assert cluster is not None
                 for role in readers:
-                    identifier = sql.Identifier(role)
-                    cluster.run_sql(sql.SQL("CREATE ROLE {} LOGIN").format(identifier))
-                    cluster.run_sql(sql.SQL("GRANT pg_read_all_data, pg_monitor TO {}").format(identifier))
+                    let_read(cluster, role)
                 self._registry.renew_passwords(server)
                 cluster.take_base_backup()
         except BaseException:
@@ -151,7 +151,7 @@ class FlexibleServers:
             return self._change(call, existing, body)
         wanted = self._wanted(body, mode)
         server = self._add(names["subscriptionId"], names["resourceGroupName"], names["serverName"], wanted)
-        restores = isinstance(wanted, RestoredServer)
+        restores = isinstance(wanted, CopiedServer) and not wanted.replica
         if not restores or self.behaviour.restore_applies_tags:
             server.tags = dict(body.get("tags") or {})
         return self.begin(
@@ -164,24 +164,26 @@ class FlexibleServers:
             result=lambda: model.show(server),
         )
 
-    def _wanted(self, body: Mapping[str, Any], mode: str) -> NewServer | RestoredServer:
+    def _wanted(self, body: Mapping[str, Any], mode: str) -> NewServer | CopiedServer:
         if mode in ("Default", "Create"):
             return creation.new_server(body)
-        if mode not in ("PointInTimeRestore", "GeoRestore"):
+        if mode not in ("PointInTimeRestore", "GeoRestore", "Replica"):
             raise refusals.not_simulated(f"createMode {mode}")
         source = self._registry.get(*creation.source_id(body))
+        if mode == "Replica":
+            return creation.replica(body, source)
         if mode == "GeoRestore":
             return creation.geo_restore(body, source)
         return creation.point_in_time_restore(body, source, utc_now())
 
-    def _add(self, subscription: str, group: str, name: str, wanted: NewServer | RestoredServer) -> Server:
-        source = wanted.source if isinstance(wanted, RestoredServer) else wanted
+    def _add(self, subscription: str, group: str, name: str, wanted: NewServer | CopiedServer) -> Server:
+        source = wanted.source if isinstance(wanted, CopiedServer) else wanted
         server = Server(
             subscription=subscription,
             group=group,
             name=name,
             location=wanted.location,
-            sku=source.sku,
+            sku=wanted.sku,
             version=source.version,
             administrator=source.administrator,
             password=source.password,
@@ -192,6 +194,7 @@ class FlexibleServers:
             created=utc_now(),
             availability_zone=wanted.availability_zone,
             operation="create",
+            replica_of=wanted.source.id if isinstance(wanted, CopiedServer) and wanted.replica else None,
         )
         try:
             self._registry.add(server, utc_now())
@@ -200,29 +203,10 @@ class FlexibleServers:
             raise
         return server
 
-    def _make(self, server: Server, wanted: NewServer | RestoredServer) -> None:
+    def _make(self, server: Server, wanted: NewServer | CopiedServer) -> None:
         if server.operation == "delete":
             raise refusals.dropping()
-        folder = self._registry.folder / server.name
-        place = {"address": server.address, "port": server.port, "certificate": self._registry.certificate(server)}
-        try:
-            if isinstance(wanted, NewServer):
-                cluster = PostgresCluster.create(
-                    folder,
-                    administrator=wanted.administrator,
-                    password=wanted.password,
-                    max_connections=wanted.sku.max_connections,
-                    **place,
-                )
-            else:
-                assert wanted.source.cluster is not None
-                cluster = PostgresCluster.restore(
-                    folder, wanted.source.cluster, target=wanted.target, clamp=True, cancel=server.cancel, **place
-                )
-        except (RestoreFailedError, ServerFailedError) as error:
-            raise refusals.restore_failed(str(error)) from error
-        except CancelledError as error:
-            raise refusals.dropping() from error
+        cluster = make_cluster(server, wanted, self._registry)
         self._registry.connect(server, cluster)
         self._settle(server, "Ready")
 
@@ -244,6 +228,10 @@ class FlexibleServers:
         group = call.names["resourceGroupName"].lower()
         return self._page(call, lambda server: server.group.lower() == group)
 
+    def _list_replicas(self, call: Call) -> Answer:
+        source = self.server(call).id
+        return self._page(call, lambda server: server.replica_of == source)
+
     def _page(self, call: Call, included: Callable[[Server], bool]) -> Answer:
         subscription = call.names["subscriptionId"].lower()
         servers = [s for s in self._registry.all() if s.subscription.lower() == subscription and included(s)]
@@ -262,11 +250,17 @@ class FlexibleServers:
             raise refusals.not_ready(server.name, server.state)
         grows_large = storage["storageSizeGB"] > _RESTART_ABOVE_GB >= server.storage["storageSizeGB"]
         restart = sku != server.sku or grows_large
+        promotion = properties.get("replica") or {}
+        if promotion and (server.replica_of is None or promotion.get("promoteMode") == "Switchover"):
+            raise refusals.not_simulated("a switchover, or a promotion of what is no replica")
         state = server.state
 
         def work() -> None:
             if restart and server.cluster is not None:
                 server.cluster.restart()
+            if promotion and server.cluster is not None:
+                server.cluster.promote()
+                server.replica_of = None
             if (password := properties.get("administratorLoginPassword")) and server.cluster is not None:
                 server.cluster.set_password(server.administrator, password)
                 server.password = password

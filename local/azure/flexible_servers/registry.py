@@ -61,6 +61,10 @@ class Registry:
         with self._lock:
             return name in self._servers or self._released.get(name, now) > now
 
+    def forget_names(self) -> None:
+        with self._lock:
+            self._released.clear()
+
     def remove(self, server: Server, *, name_taken_until: datetime) -> None:
         with self._lock:
             if self._servers.get(server.name) is server:
@@ -101,7 +105,7 @@ class Registry:
     def renew_passwords(self, server: Server) -> None:
         """Set the tokens that the identities hold now, on a server that comes up with older ones."""
         cluster = server.cluster
-        if cluster is not None:
+        if cluster is not None and server.replica_of is None:  # a replica has the source's roles, and is read-only
             self._tenant.for_each_kept(
                 tokens.POSTGRESQL, lambda identity, token: _set_password(cluster, identity, token)
             )
@@ -110,7 +114,7 @@ class Registry:
         if token.audience != tokens.POSTGRESQL:
             return
         for server in self.all():
-            if server.cluster is not None and server.cluster.running:
+            if server.cluster is not None and server.cluster.running and server.replica_of is None:
                 _set_password(server.cluster, identity, token)
 
 
