@@ -17,6 +17,7 @@ from shared.finance_calendar.sentences import WEEKDAYS, SentenceError, Words
 
 DAY = timedelta(days=1)
 EXAMPLES = ("Mon-Fri 07:00-20:00", "20:00-08:00", "Fri 18:00-Mon 06:00")
+_DAYS = [name[:3] for name in WEEKDAYS]
 _WEEK = 7 * END_OF_DAY
 
 
@@ -145,9 +146,9 @@ def _entry(words: Words) -> Iterator[_Weekly]:
         if words.accept("-"):
             last = _weekday(words)
             if last is None:
-                words.fail([day.title() for day in WEEKDAYS])
+                words.fail(_DAYS)
         days = range(first, first + (last - first) % 7 + 1)
-        if ":" not in words.peek():
+        if words.peek() in ("", ","):
             yield from (_from_to(day % 7, 0, END_OF_DAY, 1) for day in days)
             return
     start = _time(words)
@@ -162,10 +163,10 @@ def _from_to(weekday: int, start: int, end: int, wraps_after_days: int) -> _Week
 
 
 def _weekday(words: Words) -> int | None:
-    found = words.accept(*WEEKDAYS, *(name[:3] for name in WEEKDAYS))
-    return None if found is None else [name[:3] for name in WEEKDAYS].index(found[:3])
+    found = words.accept(*WEEKDAYS, *_DAYS)
+    return None if found is None else _DAYS.index(found[:3])
 
 
 def _time(words: Words) -> int:
-    found = words.match(r"\d{1,2}:\d{2}") or words.fail(["a time such as 07:00", "Mon"])
+    found = words.match(r"\d{1,2}:\d{2}") or words.fail(["a time such as 07:00"], near=_DAYS)
     return minutes_of(found.group())
