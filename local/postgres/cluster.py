@@ -141,7 +141,7 @@ class PostgresCluster(PostgresServer):
             sizing=source.sizing,
         )
         try:
-            programs.run(_base_backup(source, replica.data, wal_method="stream"), cancel=cancel)
+            programs.run(_base_backup(source, replica.data), cancel=cancel)
             point_in_time.leave_server_parameters_behind(replica.data)
             places.touch_for_server(replica.data / "standby.signal")
             replica._standing_settings = standby_settings(source.dsn(), source.archive.folder)
@@ -208,8 +208,8 @@ class PostgresCluster(PostgresServer):
             places.make_for_server(self.backup_store.folder / name)
             try:
                 next_transaction = self._next_transaction()
-                # `none` would make PostgreSQL itself wait for the archive: in steps of a second, and without an end
-                programs.run(_base_backup(self, self.backup_store.data(name), wal_method="fetch"))
+                # Copied with its log, then without: else PostgreSQL waits for the archive in steps of a second
+                programs.run(_base_backup(self, self.backup_store.data(name)))
                 self.archive_now()
                 for segment in (self.backup_store.data(name) / "pg_wal").glob("[0-9A-F]*"):
                     segment.unlink()
@@ -277,12 +277,12 @@ def _initdb(data: Path) -> list[str | Path]:
     ]
 
 
-def _base_backup(source: PostgresServer, data: Path, *, wal_method: str) -> list[str | Path]:
+def _base_backup(source: PostgresServer, data: Path) -> list[str | Path]:
     return [
         binary("pg_basebackup"),
         f"--dbname={source.dsn()}",
         f"--pgdata={data}",
-        f"--wal-method={wal_method}",
+        "--wal-method=stream",
         "--checkpoint=fast",
         "--no-sync",
     ]

@@ -6,20 +6,29 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from local.postgres import LoopbackAddresses, PostgresCluster, ServerFailedError
-from tests.local.postgres.conftest import CreateCluster
+from tests.local.postgres.conftest import CreateCluster, create_cluster
 from tests.local.postgres.processes_in import await_no_process_in, processes_in
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
-def test_data_outlives_stop_restart_and_crash(create: CreateCluster) -> None:
-    server = create()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, addresses: LoopbackAddresses) -> Iterator[PostgresCluster]:
+    """A server that each test leaves running."""
+    folder = tmp_path_factory.mktemp("empty")
+    cluster = create_cluster(folder, addresses)
+    yield cluster
+    cluster.destroy()
+
+
+def test_data_outlives_stop_restart_and_crash(server: PostgresCluster) -> None:
     server.run_sql("CREATE TABLE note (number int)")
     server.run_sql("INSERT INTO note VALUES (1)")
 
@@ -40,8 +49,7 @@ def test_data_outlives_stop_restart_and_crash(create: CreateCluster) -> None:
     assert server.run_sql("SELECT number FROM note ORDER BY number") == [(1,), (2,), (3,)]
 
 
-def test_starting_and_stopping_twice_is_once(create: CreateCluster) -> None:
-    server = create()
+def test_starting_and_stopping_twice_is_once(server: PostgresCluster) -> None:
     [(started,)] = server.run_sql("SELECT pg_postmaster_start_time()")
 
     server.start()
@@ -50,10 +58,10 @@ def test_starting_and_stopping_twice_is_once(create: CreateCluster) -> None:
     server.stop()
     server.stop()
     assert not server.running
+    server.start()
 
 
-def test_a_server_that_ended_by_itself_is_not_running_and_starts_again(create: CreateCluster) -> None:
-    server = create()
+def test_a_server_that_ended_by_itself_is_not_running_and_starts_again(server: PostgresCluster) -> None:
     postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
 
     os.kill(postmaster, signal.SIGQUIT)
@@ -97,16 +105,10 @@ def test_destroy_in_the_middle_of_a_backup(create: CreateCluster) -> None:
     assert not server.home.exists()
 
 
-def test_a_folder_in_use_is_refused_and_left_alone(create: CreateCluster) -> None:
-    server = create("taken")
+def test_a_folder_in_use_is_refused_and_left_alone(server: PostgresCluster, addresses: LoopbackAddresses) -> None:
     with pytest.raises(FileExistsError):
-        create("taken")
+        create_cluster(server.folder, addresses)
     assert server.run_sql("SELECT 1") == [(1,)]
-
-
-def test_an_empty_folder_is_taken(create: CreateCluster, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert create("empty").running
 
 
 @pytest.mark.parametrize(
@@ -156,8 +158,7 @@ def test_connections_are_limited_as_on_azure(create: CreateCluster) -> None:
             session.close()
 
 
-def test_contributed_modules_are_there(create: CreateCluster) -> None:
-    server = create()
+def test_contributed_modules_are_there(server: PostgresCluster) -> None:
     for extension in ("amcheck", "pg_trgm", "unaccent", "pg_stat_statements"):
         server.run_sql(f"CREATE EXTENSION {extension}")
     assert server.run_sql("SELECT count(*) FROM verify_heapam('pg_class')") == [(0,)]
@@ -210,9 +211,9 @@ def test_nothing_runs_on_when_we_are_killed_while_a_server_is_made(tmp_path: Pat
     assert not home.exists()
 
 
-def _python(program: str, *arguments: object, **options: object) -> "subprocess.Popen[str]":
+def _python(program: str, *arguments: object) -> "subprocess.Popen[str]":
     argv = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
+    return subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="every other test shows it when the tests themselves are not root's")
