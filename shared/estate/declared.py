@@ -52,7 +52,14 @@ class Written[T]:
             return self.parse(value)
         if isinstance(value, self.type):
             return value
-        raise ValueError(f"is not text; write it as in {', '.join(self.examples)}")
+        kind = (
+            "has no value"
+            if value is None
+            else "is a plain number"
+            if isinstance(value, int | float)
+            else "is not text"
+        )
+        raise ValueError(f"{kind}; write it as in {', '.join(self.examples)}")
 
 
 def fitting(pattern: str, what: str, *examples: str) -> Written[str]:

@@ -1,6 +1,7 @@
 """The validator's errors in words: what is wrong, and what would be right."""
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -36,11 +37,9 @@ def explained(error: ErrorDetails, root: type[BaseModel], document: object) -> t
         return path[:-1], *_missing(root, path)
     if kind == "extra_forbidden":
         model = model_at(root, path[:-1])
-        written = _entries_at(document, path[:-1])
-        known = [name for name in names_of(model) if name not in written] if model else []
-        return path, f"`{shortened(str(path[-1]))}` is not known here", did_you_mean(str(path[-1]), known, "known here")
+        return path, f"`{shortened(str(path[-1]))}` is not known here", _known(root, path, document)
     value = path[-1] if error["loc"][-1:] == ("[key]",) else error["input"]
-    if value is None:
+    if value is None and kind.split("_")[0] in (*_SIMPLE, "literal", "enum"):
         return path, "has no value", "write one, or leave the line out"
     hidden = isinstance(context.get("error"), HiddenValueError)
     what, remedy = _wrong(kind, error["msg"], context)
@@ -54,15 +53,28 @@ def _missing(root: type[BaseModel], path: Path) -> tuple[str, str]:
     return f"`{name}` is missing", f"add `{name}`: {meaning}" if meaning else f"add `{name}`"
 
 
+def _known(root: type[BaseModel], path: Path, document: object) -> str:
+    model, name = model_at(root, path[:-1]), str(path[-1])
+    if model is None:
+        return "remove it"
+    written = _entries_at(document, path[:-1])
+    meant = get_close_matches(name.lower(), names_of(model), n=1, cutoff=0.8)
+    if meant and meant[0] in written:
+        return f"remove it, `{meant[0]}` is here already"
+    return did_you_mean(name, [known for known in names_of(model) if known not in written], "known here")
+
+
 def _wrong(kind: str, message: str, context: Mapping[str, Any]) -> tuple[str, str]:
     match kind:
         case "literal_error" | "enum":
-            expected = str(context.get("expected", "")).replace("'", "")
+            expected = (
+                str(context.get("expected", "")).replace("'", "").replace("True", "true").replace("False", "false")
+            )
             return "is none of the values that are known here", f"write {expected}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             words = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
             side, bound = next((words[name], context[name]) for name in words if name in context)
-            return "is out of range", f"write {side} {bound}"
+            return "is out of range", f"write {side} {bound:g}"
         case "too_short" | "string_too_short":
             return "is too short", f"give at least {context.get('min_length')}"
         case "too_long" | "string_too_long":

@@ -8,9 +8,7 @@ from math import log2
 from shared.estate.problems import Path
 from shared.estate.yaml_tree import Node, scalars
 
-REMEDY = (
-    "keep it in an app setting or in Key Vault, and write @setting:NAME or @keyvault:VAULT/SECRET here; change it too"
-)
+REMEDY = "keep it in an app setting or in Key Vault, write @setting:NAME or @keyvault:VAULT/SECRET here, and replace it"
 
 # Shapes that are secrets wherever they stand, comments included.
 _SHAPES = (

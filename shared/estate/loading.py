@@ -15,8 +15,8 @@ from shared.estate.problems import EstateInvalidError, Path, Problem, shortened,
 from shared.estate.yaml_tree import Found, Node, Plain, place, read
 
 
-def load_estate(text: str, source: str = "estate.yaml") -> Estate:
-    """The estate that the text declares. `source` is what problems call it, such as a file's path.
+def load_estate(text: str | bytes, source: str = "estate.yaml") -> Estate:
+    """The estate that the text (bytes: in UTF-8) declares. `source` is what problems call it, such as a file's path.
 
     Raises EstateInvalidError with every problem that there is.
     """
@@ -36,8 +36,10 @@ class EstateFile:
         return Problem(self.source, *place(self.root, path), written_path(path), what, remedy)
 
 
-def read_estate(text: str, source: str = "estate.yaml") -> EstateFile:
+def read_estate(text: str | bytes, source: str = "estate.yaml") -> EstateFile:
     """As `load_estate`, with the places, for those who have more to say about the file."""
+    if isinstance(text, bytes):
+        text = _decoded(text, source)
     root, found = read(text)
     problems = [_of_form(source, line) for line in found]
     problems += [
@@ -58,6 +60,16 @@ def read_estate(text: str, source: str = "estate.yaml") -> EstateFile:
     if estate is None or problems:
         raise EstateInvalidError(sorted(set(problems)))
     return EstateFile(estate, source, root)
+
+
+def _decoded(data: bytes, source: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        problem = Problem(source, line, column, "", "is not in UTF-8 from here on", "save the file as UTF-8")
+        raise EstateInvalidError([problem]) from None
 
 
 def _of_form(source: str, found: Found) -> Problem:

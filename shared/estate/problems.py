@@ -23,9 +23,13 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
+        return self.located()
+
+    def located(self, label: str = "") -> str:
+        """`file:line:column: path: what is wrong; what would be right`, with a label before the path."""
         where = f"{self.path}: " if self.path else ""
         remedy = f"; {self.remedy}" if self.remedy else ""
-        return f"{self.source}:{self.line}:{self.column}: {where}{self.what}{remedy}"
+        return f"{self.source}:{self.line}:{self.column}: {label}{where}{self.what}{remedy}"
 
 
 class EstateInvalidError(Exception):

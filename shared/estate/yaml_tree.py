@@ -33,6 +33,8 @@ _REMEDIES = {
     "mapping values are not allowed in this context": "put text with a colon in quotes, and check the indentation",
     "could not find expected ':'": "write `name: value`, and check the indentation",
     "did not find expected key": "check the indentation; entries of one mapping begin in the same column",
+    "did not find expected ',' or '}'": "put text with a colon or a comma in quotes, and close what { opened",
+    "did not find expected ',' or ']'": "put text with a colon or a comma in quotes, and close what [ opened",
     "did not find expected '-' indicator": "check the indentation; items of one list begin in the same column",
 }
 

@@ -39,6 +39,20 @@ class AzureBlobContainer:
             raise BlobNotFoundError(name) from error
         return Blob(data=answer.readall(), etag=str(answer.properties.etag))
 
+    def read_if_changed(self, name: str, etag: str | None) -> Blob | None:
+        """The blob, or None when it still has that ETag (If-None-Match). Raises BlobNotFoundError."""
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceNotFoundError, ResourceNotModifiedError
+
+        condition = {"etag": etag, "match_condition": MatchConditions.IfModified} if etag else {}
+        try:
+            answer = self._client.get_blob_client(name).download_blob(**condition)
+        except ResourceNotModifiedError:
+            return None
+        except ResourceNotFoundError as error:
+            raise BlobNotFoundError(name) from error
+        return Blob(data=answer.readall(), etag=str(answer.properties.etag))
+
     def replace(self, name: str, data: bytes, etag: str, content_type: str = "application/json") -> str:
         """See `BlobContainer.replace`."""
         from azure.core import MatchConditions

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from shared.estate.declared import Declared
 from shared.estate.values import Duration, Fraction, Frequency, Percent, Rate, Text
+from shared.estate.windows import WeeklyWindows
 from shared.finance_calendar.declaration import Name
 
 
@@ -22,11 +23,27 @@ class Risk(StrEnum):
     FINANCIAL = "financial"
 
 
+class Automation(StrEnum):
+    """The automations by their names."""
+
+    BACKUP_VERIFICATION = "backup_verification"
+    STORAGE_TIERING = "storage_tiering"
+    SHUTDOWN_SCHEDULES = "shutdown_schedules"
+    PEAK_SCALING = "peak_scaling"
+    JOB_REMEDIATION = "job_remediation"
+
+
 class Gate(Declared):
     """What must hold before a change is made, and how much may be changed at once."""
 
     dry_run: bool = False
     """Plan, decide and record, but change nothing. DRY_RUN=1 switches this on everywhere."""
+
+    automations: tuple[Automation, ...] = tuple(Automation)
+    """The automations that may change anything in the environment."""
+
+    forbidden: tuple[Name, ...] = ()
+    """Actions that are never done by machine, such as restart-worker."""
 
     freeze_holds: tuple[Risk, ...] = (Risk.DISRUPTIVE, Risk.IRREVERSIBLE, Risk.FINANCIAL)
     """The risks that a freeze of the finance calendar holds back. Others go on."""
@@ -37,6 +54,21 @@ class Gate(Declared):
     approval_for: tuple[Risk, ...] = (Risk.IRREVERSIBLE, Risk.FINANCIAL)
     """The risks that need another person's approval each time."""
 
+    approval_for_actions: tuple[Name, ...] = ()
+    """Actions that need another person's approval each time, whatever their risk."""
+
+    maintenance: WeeklyWindows | None = None
+    """The environment's maintenance windows, in its time zone."""
+
+    maintenance_only: tuple[Risk, ...] = ()
+    """The risks that are taken only inside `maintenance`."""
+
+    longest_wait: Duration = timedelta(hours=12)
+    """A change that would have to wait longer is refused, and planned anew from fresh facts."""
+
+    at_once_per_target: Annotated[int, Field(ge=1, le=100)] = 1
+    """The most changes that run on one target at a time."""
+
     at_once: Annotated[int, Field(ge=1, le=1000)] = 10
     """The most changes that run in the environment at a time."""
 
@@ -46,13 +78,13 @@ class Gate(Declared):
     attempts_per_target: Rate = Frequency(3, timedelta(days=1))
     """How often the same action is tried on the same target. An attempt counts before its effect."""
 
-    attempts_per_class: Rate = Frequency(20, timedelta(hours=1))
+    attempts_per_class: Rate = Frequency(100, timedelta(days=1))
     """How often the same kind of action is tried in the environment."""
 
     stop_after_failures: Annotated[int, Field(ge=1, le=100)] = 3
     """After so many failures in a row the breaker opens: the same kind of action is not tried any more."""
 
-    probe_after: Duration = timedelta(minutes=30)
+    probe_after: Duration = timedelta(hours=1)
     """How long the breaker stays open until a single attempt may show that things work again."""
 
 
