@@ -63,7 +63,7 @@ class Call:
 
     def url(self, path: str, **query: str) -> str:
         """An absolute URL on this simulator, of the same API version."""
-        extra = "".join(f"&{quote(name)}={quote(value)}" for name, value in query.items())
+        extra = "".join(f"&{quote(name, safe='$')}={quote(value)}" for name, value in query.items())
         return f"{self.base_url}{path}?api-version={self.api_version}{extra}"
 
 

@@ -14,6 +14,16 @@ _START_SECONDS = 20.0
 _BACKLOG = 1024  # a burst of clients must queue, not fail: the default of 5 in socketserver taught us that
 
 
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn closes idle connections too, but over TLS that waits for clients that are not listening
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            if cycle is None or cycle.response_complete:
+                connection.transport.abort()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
+
 class BackgroundServer:
     """One application on 127.0.0.1 (TLS when a certificate is given) and a port that the system chose."""
 
@@ -35,7 +45,7 @@ class BackgroundServer:
             ssl_certfile=certificate.certificate if certificate else None,
             ssl_keyfile=certificate.key if certificate else None,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"serve-{self.port}", daemon=True)
 
