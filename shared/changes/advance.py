@@ -120,13 +120,13 @@ def _acted(progress: Progress, answer: ActAnswer, now: datetime) -> Progress:
     body = {**answer.body, "detail": outcome.detail, "operation": outcome.operation, "attempt": progress.attempt}
     match outcome.act:
         case Act.DONE:
+            acts = progress.phase is Phase.ACT and not answer.unchanged
             progress = replace(progress, phase=Phase.VERIFY, changed=progress.changed or not answer.unchanged, tries=0)
-            return progress if answer.unchanged else _record(progress, "applied", body, now)
+            return _record(progress, "applied", body, now) if acts else progress
         case Act.RUNNING:
-            first = progress.phase is Phase.ACT
+            acts = progress.phase is Phase.ACT
             progress = replace(progress, phase=Phase.POLL, operation=outcome.operation, changed=True)
-            progress = _record(progress, "applied", body, now) if first else progress
-            return _later(progress, outcome, now)
+            return _later(_record(progress, "applied", body, now) if acts else progress, outcome, now)
         case Act.BUSY if progress.phase is Phase.POLL:
             return _next_attempt(progress, outcome.detail or "the operation ended without effect", now)
         case Act.BUSY:

@@ -67,7 +67,7 @@ def admit(
     return Admitted(said, now_known.run, now_known.result, now_known.detail)
 
 
-def gate(services: Services, change_id: str, run: int, attempt: int, dry_run: str | None) -> Gated:
+def gate(services: Services, change_id: str, run: int, attempt: int) -> Gated:
     """Decide whether the attempt may act now. All that it then needs is taken; approval is asked for."""
     known = _current(services.store, change_id, run)
     if known is None:
@@ -76,7 +76,7 @@ def gate(services: Services, change_id: str, run: int, attempt: int, dry_run: st
     attempt_id = _attempt_id(change_id, run, attempt)
     try:
         adapter = services.adapters.find(change)
-        inputs, decision = _decide(services, known, attempt_id, dry_run)
+        inputs, decision = _decide(services, known, attempt_id)
     except (UnknownActionError, NotKnownError) as error:
         return Gated(current=False, error=str(error))
     pace = _pace(inputs.policy, change)
@@ -86,7 +86,7 @@ def gate(services: Services, change_id: str, run: int, attempt: int, dry_run: st
     for _ in range(_CLAIM_RACES):
         if decision.outcome is not Outcome.ALLOW or claims.claim(services.store, change, decision, inputs):
             break
-        inputs, decision = _decide(services, known, attempt_id, dry_run)
+        inputs, decision = _decide(services, known, attempt_id)
     else:
         raise StateContentionError(f"others were faster {_CLAIM_RACES} times in a row; try again later")
     if decision.outcome is Outcome.ALLOW:
@@ -97,13 +97,13 @@ def gate(services: Services, change_id: str, run: int, attempt: int, dry_run: st
     return Gated(current=True, decision=decision, pace=pace, ready_at=ready_at, requested=requested)
 
 
-def act(services: Services, change_id: str, run: int, attempt: int, dry_run: str | None) -> ActAnswer:
+def act(services: Services, change_id: str, run: int, attempt: int) -> ActAnswer:
     """Bring the target to the wanted state: gate once more, look, save the original, note the act, act."""
     known = _current(services.store, change_id, run)
     if known is None:
         return ActAnswer(current=False)
     change, attempt_id = known.change, _attempt_id(change_id, run, attempt)
-    inputs, decision = _decide(services, known, attempt_id, dry_run)
+    inputs, decision = _decide(services, known, attempt_id)
     if decision.outcome is not Outcome.ALLOW or decision.dry_run:
         return ActAnswer(held=True)
     claims.keep_place(services.store, change, run, inputs.policy, inputs.now)
@@ -176,7 +176,14 @@ def undo(services: Services, change_id: str, run: int, attempt: int) -> ActAnswe
 
 
 def rehearse(
-    services: Services, change: Change, plan_hash: str, run: int, attempt: int, dry_run: str, since: datetime
+    services: Services,
+    change: Change,
+    *,
+    plan_hash: str,
+    run: int,
+    attempt: int,
+    since: datetime,
+    dry_run: str | None,
 ) -> Rehearsed:
     """What would happen, with nothing written: the gate's decision and the adapter's prediction."""
     try:
@@ -242,12 +249,12 @@ def record(services: Services, entry: Entry) -> None:
         type=f"closekeeper.change.{entry.kind}",
         subject="/".join([*parts, entry.subject]),
         time=entry.time,
-        data={"automation": entry.automation, **entry.body},
+        data={"automation": entry.automation, **{key: plain(value) for key, value in entry.body.items()}},
     )
     services.publisher.publish([event])
 
 
-def _decide(services: Services, known: Execution, attempt_id: str, dry_run: str | None) -> tuple[GateInputs, Decision]:
+def _decide(services: Services, known: Execution, attempt_id: str) -> tuple[GateInputs, Decision]:
     inputs = claims.gate_inputs(
         services,
         known.change,
@@ -255,7 +262,7 @@ def _decide(services: Services, known: Execution, attempt_id: str, dry_run: str 
         run=known.run,
         attempt_id=attempt_id,
         since=known.admitted_at,
-        dry_run=dry_run,
+        dry_run=None,
     )
     return inputs, decide(known.change, inputs)
 
