@@ -25,7 +25,7 @@ class Anchor:
 def anchors(
     rule: Rule, first: date, last: date, business_days: BusinessDayCalendar, fiscal: FiscalCalendar
 ) -> Iterator[Anchor]:
-    """All anchors in [first, last], in order. Raises NoBusinessDayError."""
+    """All anchors in [first, last]. Raises NoBusinessDayError."""
     match rule:
         case On():
             found = [rule.day]
@@ -97,7 +97,7 @@ def _nth_of(rule: Nth, span: Span, business_days: BusinessDayCalendar) -> date |
 def _from_another(
     rule: Rolled | Moved, first: date, last: date, business_days: BusinessDayCalendar, fiscal: FiscalCalendar
 ) -> Iterator[Anchor]:
-    """Moving and rolling keep the order of days, so the range to look at is the given one moved back, a step wider."""
+    """A rolled day is between the business days around it, so the range to look at is the given one a step wider."""
     amount = rule.amount if isinstance(rule, Moved) else 0
     if isinstance(rule, Moved) and not rule.business:
         earliest, latest = first - timedelta(days=amount), last - timedelta(days=amount)

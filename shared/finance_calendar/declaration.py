@@ -274,7 +274,7 @@ class Subscription(_Model):
     """
 
     ics: str = Field(min_length=1, description="Path in the package, or blob://container/name.ics")
-    kinds: dict[Annotated[str, Field(min_length=1)], Kinds] = Field(min_length=1)
+    kinds: dict[Annotated[str, Field(min_length=1)], Annotated[Kinds, Field(min_length=1)]] = Field(min_length=1)
     region: Annotated[tuple[Name, ...], WrapValidator(_one_or_many, json_schema_input_type=str | list[str])] = ()
     time_zone: TimeZone | None = None
 

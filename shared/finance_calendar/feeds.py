@@ -39,7 +39,7 @@ def parse_feed(name: str, content: bytes) -> Feed:
     try:
         calendar = Calendar.from_ical(content)
         for event in cast("list[Event]", calendar.walk("VEVENT")):  # pyright: ignore[reportUnknownMemberType]
-            _check_frequency(event)
+            _check(event)
         feed = cast(Feed, recurring_ical_events.of(calendar))
         # What is wrong with a recurrence only shows when it is asked for.
         feed.between(date(2026, 1, 1), date(2026, 1, 2))
@@ -50,7 +50,9 @@ def parse_feed(name: str, content: bytes) -> Feed:
     return feed
 
 
-def _check_frequency(event: "Event") -> None:
+def _check(event: "Event") -> None:
+    if event.end < event.start:
+        raise ValueError(f'event "{event.get("SUMMARY", "")}" ends before it begins')
     rules = cast(object, event.get("RRULE"))
     for rule in cast(list[object], rules) if isinstance(rules, list) else [rules]:
         if not isinstance(rule, Mapping):
@@ -84,10 +86,17 @@ class SubscribedFeed:
         return self.at.name
 
     def occurrences(self, start: datetime, end: datetime) -> Iterator[Occurrence]:
-        """Those that overlap [start, end); cancelled ones and those of other categories are left out."""
+        """Those that overlap [start, end); cancelled ones and those of other categories are left out.
+
+        Raises FeedError for what only shows when that range is expanded.
+        """
         # Times without zone are compared by the library as if in UTC: ask for more, and compare here.
         around = timedelta(days=2)
-        for event in self.feed.between(start - around, end + around):
+        try:
+            events = list(self.feed.between(start - around, end + around))
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise FeedError(f"subscription {self.name}: an event cannot be expanded ({error}); correct it") from error
+        for event in events:
             categories = [str(category) for category in cast(list[object], event.categories)]
             kinds = frozenset[Kind]().union(*(self._kinds_of(category) for category in categories))
             begins, ends = self._instant(event.start), self._instant(event.end)

@@ -255,7 +255,8 @@ def _since(words: Words) -> date:
 
 
 def _moved(words: Words, amount: int) -> Moved:
-    unit = words.expect("business day", "business days", "day", "days", "week", "weeks")
+    units = ("business days", "business day", "days", "day", "weeks", "week")
+    unit = words.accept(*units) or words.fail(units, near=MONTHS)
     sign = -1 if words.expect("before", "after") == "before" else 1
     days = amount * 7 if unit.startswith("week") else amount
     if days > 400:
