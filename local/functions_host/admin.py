@@ -93,9 +93,9 @@ class AdminApi:
             return Response(503)
         try:
             body = json.loads(request.body)
-            value = body["input"]
-        except (ValueError, LookupError, TypeError):
-            return _problem('The body must be JSON: {"input": "..."}.')
+            value = body.get("input", "")
+        except (ValueError, AttributeError):
+            return _problem('The body must be a JSON object: {"input": "..."}, or {} for no input.')
         if function.kind in _NOT_BY_HAND:
             return _problem(f"'{function.name}' cannot be run by hand; {_NOT_BY_HAND[function.kind]}.")
         if function.error:
