@@ -38,8 +38,10 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
         name = call.names["backupName"]
         if not _NAME.fullmatch(name):
             raise refusals.invalid_parameter("backupName")
-        if server.state != "Ready" or server.cluster is None:
+        if server.operation is not None:
             raise refusals.busy(server.name)
+        if server.state != "Ready" or server.cluster is None:
+            raise refusals.not_ready(server.name, server.state)
         if server.sku.tier == "Burstable":
             raise refusals.invalid_parameter("sku.tier")
         names = [backup.name for backup in _backups(server)]

@@ -2,8 +2,8 @@
 
 import ssl
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ from azure.identity import ManagedIdentityCredential
 from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
 
 from local.azure import tokens
+from local.azure.faults import Fault, OperationFault
 from local.azure.simulator import AzureSimulator
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
@@ -73,7 +74,7 @@ def request(
 ) -> httpx.Response:
     """One bare request to the simulated ARM; with the identity's own token unless another or none ("") is given."""
     value = azure.tenant.token(azure.tenant.identities[0], tokens.RESOURCE_MANAGER).value if token is None else token
-    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.bundle)) as client:
+    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.root)) as client:
         return client.request(
             method,
             azure.resource_manager_url + path,
@@ -83,6 +84,26 @@ def request(
                 **{name.replace("_", "-"): text for name, text in headers.items()},
             },
         )
+
+
+@contextmanager
+def unfinished_server(azure: AzureSimulator, name: str, group: str = GROUP) -> Iterator[None]:
+    """A server whose creation never ends: there at once, for tests that need no more than its resource."""
+    azure.add_resource_group(SUBSCRIPTION, group)
+    azure.faults.add(Fault(method="PUT", path=f"/{name}$", operation=OperationFault(never_ends=True)))
+    body = {
+        "location": "westeurope",
+        "sku": {"name": "Standard_B1ms", "tier": "Burstable"},
+        "properties": {"administratorLogin": "boss", "administratorLoginPassword": "A-password-1"},
+    }
+    path = f"{server_id(name, group)}?api-version=2026-10-01"
+    assert request(azure, "PUT", path, body=body).status_code == 202
+    try:
+        yield
+    finally:
+        azure.servers.behaviour.delete_interrupts = True
+        assert request(azure, "DELETE", path).status_code == 202
+        wait_until(lambda: request(azure, "GET", path).status_code == 404)
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:

@@ -77,15 +77,15 @@ def test_parameters_are_postgresqls_settings(clients: Clients, source: Server) -
 def test_a_static_parameter_waits_for_a_restart(clients: Clients, source: Server) -> None:
     assert source.cluster is not None
     parameters = clients.postgresql.configurations
-    before = source.cluster.run_sql("SHOW max_prepared_transactions")
+    before = source.cluster.run_sql("SHOW wal_buffers")
     changed = parameters.begin_update(
-        GROUP, "source", "max_prepared_transactions", {"properties": {"value": "7", "source": "user-override"}}
+        GROUP, "source", "wal_buffers", {"properties": {"value": "32", "source": "user-override"}}
     ).result()
     assert changed.properties.is_config_pending_restart
-    assert source.cluster.run_sql("SHOW max_prepared_transactions") == before
+    assert source.cluster.run_sql("SHOW wal_buffers") == before
     clients.postgresql.servers.begin_restart(GROUP, "source").result()
-    assert source.cluster.run_sql("SHOW max_prepared_transactions") == [("7",)]
-    assert not parameters.get(GROUP, "source", "max_prepared_transactions").properties.is_config_pending_restart
+    assert source.cluster.run_sql("SHOW wal_buffers") == [("256kB",)]
+    assert not parameters.get(GROUP, "source", "wal_buffers").properties.is_config_pending_restart
 
 
 @pytest.mark.parametrize(("name", "value"), [("port", "5433"), ("server_version", "9"), ("work_mem", "a lot")])

@@ -79,12 +79,12 @@ def webhook(authority: CertificateAuthority) -> Iterator[Webhook]:
 
 
 def control(azure: AzureSimulator, method: str, path: str, body: Any = None) -> httpx.Response:
-    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.bundle)) as client:
+    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.root)) as client:
         return client.request(method, f"{azure.event_grid_url}/_simulator/{path}", json=body)
 
 
 def post(azure: AzureSimulator, content: str, kind: str = "application/cloudevents-batch+json", **headers: str) -> Any:
-    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.bundle)) as client:
+    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.root)) as client:
         return client.post(
             azure.topic_endpoint("outcomes") + "?api-version=2018-01-01",
             content=content,
@@ -123,7 +123,7 @@ def test_either_key_opens_the_topic_and_no_other_does(azure: AzureSimulator) -> 
 
 def test_a_token_for_another_service_is_refused(azure: AzureSimulator) -> None:
     token = azure.tenant.token(azure.tenant.identities[0], tokens.STORAGE).value
-    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.bundle)) as client:
+    with httpx.Client(verify=ssl.create_default_context(cafile=azure.authority.root)) as client:
         url = azure.topic_endpoint() + "?api-version=2018-01-01"
         answer = client.post(url, json=[], headers={"Authorization": f"Bearer {token}"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "Unauthorized")

@@ -1,5 +1,6 @@
 """The life of a server, by the real client: states, conflicts and failures."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from local.azure import tokens
 from local.azure.faults import Fault
 from local.azure.flexible_servers.model import Server
 from local.azure.simulator import AzureSimulator
-from tests.local.azure.clients import GROUP, SUBSCRIPTION, Clients, request, server_id, wait_until
+from tests.local.azure.clients import GROUP, SUBSCRIPTION, Clients, request, server_id, unfinished_server, wait_until
 
 NAME = "restored"
 
@@ -82,6 +83,13 @@ def test_a_restored_server_inherits_what_azure_hands_on_and_nothing_else(clients
     assert tagged.tags == {"purpose": "drill"}
 
 
+def test_operations_take_the_extra_time_that_is_set(azure: AzureSimulator, clients: Clients) -> None:
+    azure.servers.behaviour.seconds["update"] = 0.5
+    begun = time.monotonic()
+    clients.postgresql.servers.begin_update(GROUP, "source", {"tags": {"environment": "production"}}).result()
+    assert time.monotonic() - begun > 0.5
+
+
 @pytest.mark.usefixtures("removed")
 def test_tags_of_a_restore_are_applied_when_so_switched(azure: AzureSimulator, clients: Clients) -> None:
     azure.servers.behaviour.restore_applies_tags = True
@@ -89,20 +97,24 @@ def test_tags_of_a_restore_are_applied_when_so_switched(azure: AzureSimulator, c
     assert clients.postgresql.servers.begin_create_or_update(GROUP, NAME, body).result().tags == {"purpose": "drill"}
 
 
+def test_requests_while_a_server_is_made_conflict(azure: AzureSimulator, clients: Clients) -> None:
+    servers = clients.postgresql.servers
+    with unfinished_server(azure, NAME):
+        assert state(clients) == "Provisioning"
+        for begin, expected in (
+            (lambda: restore(clients), "ServerIsBusy"),
+            (lambda: servers.begin_update(GROUP, NAME, {"tags": {}}), "ServerIsBusy"),
+            (lambda: servers.begin_delete(GROUP, NAME), "ServerIsBusy"),
+            (lambda: servers.begin_stop(GROUP, NAME), "SeverBusyWithOtherOperation"),
+        ):
+            with pytest.raises(ResourceExistsError) as refused:
+                begin()
+            assert refusal(refused) == expected
+
+
 @pytest.mark.usefixtures("removed")
-def test_a_second_request_while_the_first_is_worked_on_conflicts(azure: AzureSimulator, clients: Clients) -> None:
-    azure.servers.behaviour.seconds["restore"] = 0.5
-    first = restore(clients)
-    assert state(clients) == "Provisioning"
-    for begin, expected in (
-        (lambda: restore(clients), "ServerIsBusy"),
-        (lambda: clients.postgresql.servers.begin_delete(GROUP, NAME), "ServerIsBusy"),
-        (lambda: clients.postgresql.servers.begin_stop(GROUP, NAME), "SeverBusyWithOtherOperation"),
-    ):
-        with pytest.raises(ResourceExistsError) as refused:
-            begin()
-        assert refusal(refused) == expected
-    first.result()
+def test_the_same_restore_again_finds_the_name_taken(clients: Clients) -> None:
+    restore(clients).result()
     with pytest.raises(ResourceExistsError) as refused:
         restore(clients)
     assert refusal(refused) == "ServerNameAlreadyExists"
@@ -116,12 +128,12 @@ def test_deleting_what_is_not_there_is_done_at_once(clients: Clients) -> None:
 def test_a_name_stays_taken_after_a_deletion_when_so_switched(azure: AzureSimulator, clients: Clients) -> None:
     azure.servers.behaviour.names_stay_taken_seconds = 3600
     restore(clients).result()
-    azure.servers.behaviour.seconds["delete"] = 0.3
-    deletion = clients.postgresql.servers.begin_delete(GROUP, NAME)
-    assert state(clients) == "Dropping"
-    for begin in (lambda: restore(clients), lambda: clients.postgresql.servers.begin_delete(GROUP, NAME)):
-        with pytest.raises(ResourceExistsError, match="ServerGroupDropping"):
-            begin()
+    with azure.flexible_server(server_id(NAME)).working:
+        deletion = clients.postgresql.servers.begin_delete(GROUP, NAME)
+        assert state(clients) == "Dropping"
+        for begin in (lambda: restore(clients), lambda: clients.postgresql.servers.begin_delete(GROUP, NAME)):
+            with pytest.raises(ResourceExistsError, match="ServerGroupDropping"):
+                begin()
     deletion.result()
     try:
         with pytest.raises(ResourceExistsError, match="ServerNameAlreadyExists"):
@@ -168,9 +180,9 @@ def test_stop_and_start_act_on_the_real_server(azure: AzureSimulator, clients: C
     assert refusal(refused) == "ServerIsNotStopped"
     assert "Seever Name = source, Current Server State = Ready" in str(refused.value)
 
-    azure.servers.behaviour.seconds["stop"] = 0.2
-    stopping = servers.begin_stop(GROUP, "source")
-    assert state(clients, "source") == "Stopping"
+    with source.working:
+        stopping = servers.begin_stop(GROUP, "source")
+        assert state(clients, "source") == "Stopping"
     stopping.result()
     assert state(clients, "source") == "Stopped"
     assert not source.running
@@ -220,9 +232,7 @@ def test_impossible_changes_are_refused(clients: Clients, change: dict[str, Any]
     assert state(clients, "source") == "Ready"
 
 
-@pytest.mark.parametrize("leaves", ["server", "nothing"])
-def test_a_restore_over_a_missing_log_segment_fails(azure: AzureSimulator, clients: Clients, leaves: str) -> None:
-    azure.servers.behaviour.failed_restore_leaves = leaves
+def test_a_restore_over_a_missing_log_segment_fails(azure: AzureSimulator, clients: Clients) -> None:
     broken = azure.add_flexible_server(server_id("broken"))
     try:
         assert broken.cluster is not None
@@ -232,18 +242,18 @@ def test_a_restore_over_a_missing_log_segment_fails(azure: AzureSimulator, clien
             broken.cluster.archive_now()
         (archive.folder / archive.segments()[-2]).unlink()
 
-        poller = restore(clients, sourceServerResourceId=server_id("broken"))
-        with pytest.raises(HttpResponseError) as failed:
-            poller.result()
-        assert refusal(failed) == "RestoreFailed"
-        if leaves == "nothing":
-            with pytest.raises(ResourceNotFoundError):
-                state(clients)
-        else:
-            assert state(clients) == "Inaccessible"
-            clients.postgresql.servers.begin_delete(GROUP, NAME).result()
-            with pytest.raises(ResourceNotFoundError):
-                state(clients)
+        for leaves in ("nothing", "server"):
+            azure.servers.behaviour.failed_restore_leaves = leaves
+            with pytest.raises(HttpResponseError) as failed:
+                restore(clients, sourceServerResourceId=server_id("broken")).result()
+            assert refusal(failed) == "RestoreFailed"
+            if leaves == "nothing":
+                with pytest.raises(ResourceNotFoundError):
+                    state(clients)
+        assert state(clients) == "Inaccessible"
+        clients.postgresql.servers.begin_delete(GROUP, NAME).result()
+        with pytest.raises(ResourceNotFoundError):
+            state(clients)
     finally:
         clients.postgresql.servers.begin_delete(GROUP, "broken").result()
 
@@ -292,9 +302,10 @@ def test_a_deletion_that_interrupts_a_restore_leaves_nothing(azure: AzureSimulat
 def test_polls_are_told_how_long_to_wait(azure: AzureSimulator, clients: Clients) -> None:
     azure.servers.retry_after = 7
     try:
-        answer = request(azure, "POST", server_id("source") + "/restart?api-version=2026-10-01")
-        operation = answer.headers["azure-asyncoperation"].removeprefix(azure.resource_manager_url)
-        poll = request(azure, "GET", operation)
+        with azure.flexible_server(server_id("source")).working:
+            answer = request(azure, "POST", server_id("source") + "/restart?api-version=2026-10-01")
+            operation = answer.headers["azure-asyncoperation"].removeprefix(azure.resource_manager_url)
+            poll = request(azure, "GET", operation)
         assert poll.json()["status"] == "InProgress"
         assert answer.headers["retry-after"] == poll.headers["retry-after"] == "7"
         wait_until(lambda: request(azure, "GET", operation).json()["status"] == "Succeeded")
@@ -347,8 +358,7 @@ def test_a_replica_follows_and_can_be_promoted(clients: Clients, source: Server)
 
 
 def test_servers_are_listed_by_group_and_subscription_page_by_page(azure: AzureSimulator, clients: Clients) -> None:
-    azure.add_flexible_server(server_id("elsewhere", "rg-other"))
-    try:
+    with unfinished_server(azure, "elsewhere", "rg-other"):
         azure.servers.behaviour.page_size = 1
         azure.arm.calls.clear()
         servers = clients.postgresql.servers
@@ -357,5 +367,3 @@ def test_servers_are_listed_by_group_and_subscription_page_by_page(azure: AzureS
         assert [server.name for server in servers.list_by_resource_group("RG-Other")] == ["elsewhere"]
         other = f"/subscriptions/{SUBSCRIPTION[:-1]}2/providers/Microsoft.DBforPostgreSQL/flexibleServers"
         assert request(azure, "GET", f"{other}?api-version=2026-10-01").json()["value"] == []
-    finally:
-        clients.postgresql.servers.begin_delete("rg-other", "elsewhere").result()

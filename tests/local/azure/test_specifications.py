@@ -13,7 +13,7 @@ import pytest
 from azure.mgmt.postgresqlflexibleservers import models
 
 from local.azure.simulator import AzureSimulator
-from tests.local.azure.clients import GROUP, Clients, request, server_id, wait_until
+from tests.local.azure.clients import GROUP, Clients, request, server_id, unfinished_server, wait_until
 
 SPECS = Path(__file__).resolve().parents[4] / "shared" / "specs"
 VERSION = "?api-version=2026-10-01"
@@ -131,17 +131,13 @@ def test_a_server_has_the_shape_of_the_example_and_fits_its_type(azure: AzureSim
 def test_a_list_has_the_shape_of_the_example(azure: AzureSimulator) -> None:
     official = example("ServersListByResourceGroup")["responses"]["200"]["body"]
     azure.servers.behaviour.page_size = 1
-    azure.add_flexible_server(server_id("second"))
-    try:
+    with unfinished_server(azure, "second"):
         collection = server_id("source").rpartition("/")[0]
         ours = request(azure, "GET", collection + VERSION).json()
-        assert ours.keys() == official.keys()
-        path, link = urlsplit(official["nextLink"]), urlsplit(ours["nextLink"])
-        assert link.scheme == "https"
-        assert re.sub(r"[^&=]+$", "", link.query) == re.sub(r"[^&=]+$", "", path.query)
-    finally:
-        azure.servers.behaviour.page_size = 100
-        request(azure, "DELETE", server_id("second") + VERSION)
+    assert ours.keys() == official.keys()
+    path, link = urlsplit(official["nextLink"]), urlsplit(ours["nextLink"])
+    assert link.scheme == "https"
+    assert re.sub(r"[^&=]+$", "", link.query) == re.sub(r"[^&=]+$", "", path.query)
 
 
 def pattern(url: str) -> str:
