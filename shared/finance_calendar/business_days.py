@@ -63,13 +63,14 @@ def _source_year(source: str, year: int) -> _SourceYear:
     return _SourceYear({day: title for day, title in found.items() if day.year == year}, frozenset(rest))
 
 
+@lru_cache(maxsize=256)
 def _days_of(year: int) -> list[date]:
     first = date(year, 1, 1).toordinal()
     return [date.fromordinal(first + offset) for offset in range(date(year, 12, 31).toordinal() - first + 1)]
 
 
 class BusinessDayCalendar:
-    """Which days are business days in a region. Immutable; years are computed when first asked for.
+    """Which days are business days in a region. Immutable; a year is computed when first asked for.
 
     `weekend`: weekdays of rest, Monday is 0; None takes those of the sources (without sources Saturday and Sunday).
     """
@@ -85,7 +86,6 @@ class BusinessDayCalendar:
         self._closed = tuple(closed)
         self._open = tuple(open_days)
         self._weekend = frozenset({5, 6}) if weekend is None and not sources else weekend
-        self._years: dict[int, list[date]] = {}
 
     def is_business_day(self, day: date) -> bool:
         """Whether business is done that day."""
@@ -175,22 +175,28 @@ class BusinessDayCalendar:
         return self._business_days(year)
 
     def _business_days(self, year: int) -> list[date]:
-        if year not in self._years:
-            self._years[year] = self._compute(year)
-        return self._years[year]
+        return _business_days(self._sources, self._closed, self._open, self._weekend, year)
 
-    def _compute(self, year: int) -> list[date]:
-        sources = [_source_year(source, year) for source in self._sources]
-        shut = set[date]().union(*(source.holidays for source in sources))
-        if self._weekend is None:
-            shut.update(*(source.weekend for source in sources))
-        rest = self._weekend or ()
-        return [
-            day
-            for day in _days_of(year)
-            if (day not in shut and day.weekday() not in rest and not any(day in days for days in self._closed))
-            or any(day in days for days in self._open)
-        ]
+
+@lru_cache(maxsize=4096)
+def _business_days(
+    sources: tuple[str, ...],
+    closed: tuple[Days, ...],
+    open_days: tuple[Days, ...],
+    weekend: frozenset[int] | None,
+    year: int,
+) -> list[date]:
+    found = [_source_year(source, year) for source in sources]
+    shut = set[date]().union(*(source.holidays for source in found))
+    if weekend is None:
+        shut.update(*(source.weekend for source in found))
+    rest = weekend or ()
+    days = [day for day in _days_of(year) if day not in shut and day.weekday() not in rest]
+    if closed:
+        days = [day for day in days if not any(day in each for each in closed)]
+    if open_days:
+        days = sorted({*days, *(day for day in _days_of(year) if any(day in each for each in open_days))})
+    return days
 
 
 def _same_month(one: date, other: date) -> bool:

@@ -1,9 +1,10 @@
 """Months, quarters and years: those of the calendar, and those of a fiscal year, 52/53-week years included."""
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 
 from shared.finance_calendar.days import YearEnd
 from shared.finance_calendar.rules import Unit
@@ -109,13 +110,15 @@ def _fiscal_names(first: date, last: date, fiscal: FiscalCalendar) -> range:
     return range(fiscal.name_of(first), fiscal.name_of(last) + 1)
 
 
-def _fiscal(unit: Unit, name: int, fiscal: FiscalCalendar) -> list[Span]:
+@lru_cache(maxsize=1024)
+def _fiscal(unit: Unit, name: int, fiscal: FiscalCalendar) -> Sequence[Span]:
     if unit == "fiscal year":
         return [fiscal.year(name)]
     return fiscal.quarters(name) if unit == "fiscal quarter" else fiscal.months(name)
 
 
-def _calendar(unit: Unit, year: int) -> list[Span]:
+@lru_cache(maxsize=1024)
+def _calendar(unit: Unit, year: int) -> Sequence[Span]:
     length = {"month": 1, "quarter": 3, "year": 12}[unit]
     found: list[Span] = []
     for number in range(1, 12 // length + 1):

@@ -4,8 +4,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from hypothesis import settings
+
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+# The first example of a year computes its holidays; on a busy machine that is no reason to fail.
+unhurried = settings(deadline=None)
 
 
 def days(first: date, last: date) -> Iterator[date]:

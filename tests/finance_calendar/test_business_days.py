@@ -51,6 +51,7 @@ def test_isda_conventions(convention: Convention, day: str, expected: str) -> No
     assert BAVARIA.roll(date.fromisoformat(day), convention) == date.fromisoformat(expected)
 
 
+@reference.unhurried
 @given(calendar=calendars, day=some_day, convention=st.sampled_from(CONVENTIONS))
 def test_rolling_agrees_with_looking_day_by_day(
     calendar: BusinessDayCalendar, day: date, convention: Convention
@@ -60,6 +61,7 @@ def test_rolling_agrees_with_looking_day_by_day(
     assert calendar.is_business_day(rolled)
 
 
+@reference.unhurried
 @given(calendar=calendars, day=some_day, count=st.integers(-600, 600))
 def test_adding_business_days_inverts_itself(calendar: BusinessDayCalendar, day: date, count: int) -> None:
     start = calendar.roll(day, "following")
@@ -69,17 +71,20 @@ def test_adding_business_days_inverts_itself(calendar: BusinessDayCalendar, day:
     assert calendar.between(there, start) == -count
 
 
+@reference.unhurried
 @given(calendar=calendars, day=some_day, count=st.integers(-40, 40))
 def test_adding_agrees_with_counting_day_by_day(calendar: BusinessDayCalendar, day: date, count: int) -> None:
     assert calendar.add(day, count) == reference.moved(day, count, calendar.is_business_day)
 
 
+@reference.unhurried
 @given(calendar=calendars, days=st.tuples(some_day, some_day, some_day))
 def test_counting_adds_up(calendar: BusinessDayCalendar, days: tuple[date, date, date]) -> None:
     one, two, three = days
     assert calendar.between(one, two) + calendar.between(two, three) == calendar.between(one, three)
 
 
+@reference.unhurried
 @given(calendar=calendars, day=some_day, step=st.integers(1, 20), count=st.integers(-20, 20))
 def test_adding_keeps_the_order_of_days_and_rolling_stays_near(
     calendar: BusinessDayCalendar, day: date, step: int, count: int
@@ -117,6 +122,7 @@ def test_why_a_day_is_closed(calendar: BusinessDayCalendar, day: str, why: str |
     assert calendar.is_business_day(date.fromisoformat(day)) is (why is None)
 
 
+@reference.unhurried
 @given(calendar=calendars, day=some_day)
 def test_a_day_is_closed_for_a_reason_or_open(calendar: BusinessDayCalendar, day: date) -> None:
     assert calendar.is_business_day(day) == (calendar.closed_because(day) is None)

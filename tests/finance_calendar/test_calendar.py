@@ -13,6 +13,7 @@ from shared.finance_calendar.calendar import FinanceCalendar
 from shared.finance_calendar.declaration import Kind
 from shared.finance_calendar.occurrences import Occurrence
 from tests.finance_calendar.declared import COMPANY, GROUP, compiled, utc, with_events
+from tests.finance_calendar.reference import unhurried
 
 COMPANY_CALENDAR, GROUP_CALENDAR = compiled(COMPANY), compiled(GROUP)
 
@@ -276,6 +277,7 @@ ALL = {
 instants = st.datetimes(datetime(2025, 1, 1), datetime(2028, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 
 
+@unhurried
 @given(calendar=st.sampled_from([COMPANY_CALENDAR, GROUP_CALENDAR]), at=instants)
 def test_what_is_in_force_agrees_with_looking_at_everything(calendar: FinanceCalendar, at: datetime) -> None:
     everything = ALL[calendar]
@@ -300,6 +302,7 @@ def test_what_is_in_force_agrees_with_looking_at_everything(calendar: FinanceCal
         assert (coming.start if coming else None) == (min(starts) if starts else None)
 
 
+@unhurried
 @given(calendar=st.sampled_from([COMPANY_CALENDAR, GROUP_CALENDAR]), at=instants, hours=st.integers(0, 5000))
 def test_a_range_gives_what_overlaps_it(calendar: FinanceCalendar, at: datetime, hours: int) -> None:
     end = at + timedelta(hours=hours)
@@ -307,6 +310,7 @@ def test_a_range_gives_what_overlaps_it(calendar: FinanceCalendar, at: datetime,
     assert calendar.events_between(at, end) == expected
 
 
+@unhurried
 @given(at=instants)
 def test_a_fresh_calendar_gives_the_same_answer(at: datetime) -> None:
     """What was asked before does not matter."""

@@ -11,6 +11,7 @@ from shared.finance_calendar.days import month_and_day_of, parse_year_end
 from shared.finance_calendar.periods import FiscalCalendar, spans
 from shared.finance_calendar.rules import Unit
 from shared.finance_calendar.sentences import SentenceError
+from tests.finance_calendar.reference import unhurried
 
 DAY = timedelta(days=1)
 CALENDAR_YEAR = FiscalCalendar()
@@ -90,6 +91,7 @@ def test_where_a_day_lies(fiscal: FiscalCalendar, day: str, labels: tuple[str, s
     assert (position.year.label, position.quarter.label, position.period.label) == labels
 
 
+@unhurried
 @given(fiscal=calendars, name=st.integers(1950, 2080))
 def test_periods_fill_the_year_without_gap_or_overlap(fiscal: FiscalCalendar, name: int) -> None:
     year, following = fiscal.year(name), fiscal.year(name + 1)
@@ -100,6 +102,7 @@ def test_periods_fill_the_year_without_gap_or_overlap(fiscal: FiscalCalendar, na
         assert all(one.last + DAY == other.first for one, other in pairwise(parts))
 
 
+@unhurried
 @given(fiscal=calendars, day=st.dates(date(1950, 1, 1), date(2080, 12, 31)))
 def test_a_day_lies_in_the_periods_that_are_named(fiscal: FiscalCalendar, day: date) -> None:
     position = fiscal.position(day)
@@ -109,6 +112,7 @@ def test_a_day_lies_in_the_periods_that_are_named(fiscal: FiscalCalendar, day: d
     assert abs(position.year.year - day.year) <= 1
 
 
+@unhurried
 @given(
     fiscal=calendars,
     unit=st.sampled_from(["month", "quarter", "year", "fiscal month", "fiscal quarter", "fiscal year"]),

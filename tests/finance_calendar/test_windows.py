@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.finance_calendar.sentences import SentenceError
 from shared.finance_calendar.windows import Window, instant, local_day, parse_weekly, window
-from tests.finance_calendar.reference import DAY, MINUTE, first_instant_showing
+from tests.finance_calendar.reference import DAY, MINUTE, first_instant_showing, unhurried
 
 NAMED = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kolkata")
 FIRST, LAST = date(2015, 1, 1), date(2034, 12, 31)
@@ -81,7 +81,7 @@ def assert_one_on_and_one_off_a_day(first: date, last: date, times: tuple[int, i
 
 
 def test_every_zone_has_one_on_and_one_off_a_day_for_twenty_years() -> None:
-    """All days around a change of clocks; of the others one a month, by a fixed seed.
+    """All days around a change of clocks; of the others one a quarter, by a fixed seed.
 
     A day's windows depend only on the offsets around it, so days far from a change differ from one another by
     nothing but their number; the named zones below are tested on every single day.
@@ -91,7 +91,7 @@ def test_every_zone_has_one_on_and_one_off_a_day_for_twenty_years() -> None:
     for name in distinct_zones():
         zone = ZoneInfo(name)
         samples = [
-            date(year, month, chance.randint(1, 28)) for year in range(FIRST.year, LAST.year) for month in range(1, 13)
+            date(year, month, chance.randint(1, 28)) for year in range(FIRST.year, LAST.year) for month in (1, 4, 7, 10)
         ]
         for day in samples:
             assert_one_on_and_one_off_a_day(day, day + DAY, chance.choice(DAILY), zone)
@@ -160,6 +160,7 @@ def test_a_day_that_a_zone_skips_has_no_window_and_its_neighbours_touch() -> Non
     assert over.end == after.start, "a night into the skipped day ends when that day would have begun"
 
 
+@unhurried
 @given(
     zone=st.sampled_from([*NAMED, "Pacific/Apia", "Africa/Monrovia", "Europe/Dublin", "Asia/Gaza", "America/Caracas"]),
     day=st.dates(date(1971, 1, 1), date(2060, 12, 31)),
@@ -170,6 +171,7 @@ def test_instants_keep_the_order_of_local_times(zone: str, day: date, times: lis
     assert instants == sorted(instants)
 
 
+@unhurried
 @given(
     zone=st.sampled_from(NAMED),
     day=st.dates(FIRST, LAST),
@@ -261,6 +263,7 @@ def week_texts() -> st.SearchStrategy[str]:
     )
 
 
+@unhurried
 @given(
     text=week_texts(),
     name=st.sampled_from(NAMED),
