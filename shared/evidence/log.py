@@ -10,6 +10,7 @@ counts is what the seal says.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -75,7 +76,6 @@ class Seal(_Stored):
     leaves: LeavesReference
     sealed_at: AwareDatetime
     swept_at: AwareDatetime
-    estate_version: str
     app_version: str
 
     @property
@@ -171,6 +171,10 @@ class Log:
         if tree.root().hex() != newest.root:
             raise BrokenLogError(f"the leaves do not make the root of {newest.name}; run the verifier")
         return cls(tuple(seals), tuple(names), tree)
+
+    def seal_of(self, index: int) -> Seal:
+        """The seal that took the leaf in."""
+        return self.seals[bisect_right(self.seals, index, key=lambda seal: seal.tree_size)]
 
     def proof(self, index: int) -> "Proof":
         """That the leaf is in the newest seal's tree."""

@@ -11,7 +11,16 @@ from itertools import batched
 from shared.blob_container import BlobAlreadyExistsError, BlobContainer, BlobNotFoundError
 from shared.events import Event, EventPublisher
 from shared.evidence.canonical import canonical, instant, plain, sha256
-from shared.evidence.log import Leaves, LeavesReference, Seal, in_parallel, newest_seal, read_leaves, read_seal
+from shared.evidence.log import (
+    BrokenLogError,
+    Leaves,
+    LeavesReference,
+    Seal,
+    in_parallel,
+    newest_seal,
+    read_leaves,
+    read_seal,
+)
 from shared.evidence.merkle import CompactRange, leaf_hash
 from shared.evidence.record import FOLDER, name_prefix
 
@@ -20,12 +29,13 @@ LATE = timedelta(days=1)
 SWEEP_EVERY = timedelta(days=1)
 """How often all records are compared with all leaves. A sweep seals even when nothing is new: the log is alive."""
 LARGEST_SEAL = 10_000
-SEALED = "closekeeper.evidence.sealed"
+SEALED = "Closekeeper.Evidence.Sealed"
+BROKEN = "Closekeeper.Evidence.LogBroken"
 _EVENTS_AT_ONCE = 100
 
 
 def seal_records(
-    container: BlobContainer, *, now: datetime, estate_version: str, app_version: str, largest: int = LARGEST_SEAL
+    container: BlobContainer, *, now: datetime, app_version: str, largest: int = LARGEST_SEAL
 ) -> list[Seal]:
     """Seal what is new, in seals of at most `largest` leaves; returns the seals that this call made.
 
@@ -52,7 +62,6 @@ def seal_records(
             leaves=_store(container, leaves, last.sequence + 1 if last else 1),
             sealed_at=moment,
             swept_at=swept_at,
-            estate_version=estate_version,
             app_version=app_version,
         )
         if not _create(container, seal.name, seal.data):
@@ -93,6 +102,17 @@ def sealed_event(seal: Seal) -> Event:
         subject=f"evidence/{seal.name.removesuffix('.json')}",
         time=seal.sealed_at,
         data={"seal": content, "sha256": seal.sha256},
+    )
+
+
+def broken_log_event(error: BrokenLogError, now: datetime) -> Event:
+    """That sealing has stopped, and why; one event a day for the same reason."""
+    return Event(
+        id=f"broken-log:{now.date()}:{sha256(str(error).encode())[:16]}",
+        type=BROKEN,
+        subject="evidence",
+        time=now,
+        data={"problem": str(error)},
     )
 
 

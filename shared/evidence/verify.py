@@ -145,8 +145,11 @@ def parse(data: bytes) -> tuple[Any, bool]:
         fractions.append(text)
         return float(text)
 
+    def refuse(text: str) -> None:
+        raise ValueError(f"{text} is no JSON")
+
     try:
-        value: Any = json.loads(data.decode(), parse_float=note)
+        value: Any = json.loads(data.decode(), parse_float=note, parse_constant=refuse)
         if data.isascii() and not fractions and not re.search(rb"\d{16}", data):
             # Then the standard library's compact form is the canonical one, and made ten times as fast.
             text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -266,9 +269,10 @@ def _integer(value: Any) -> int:
 def read_published(data: bytes) -> list[Seal]:
     """What a witness kept: one or more events, their data, or seals. Raises ValueError."""
     content, _ = parse(data)
+    events = cast("list[Any]", content if type(content) is list else [content])
     try:
-        events = [event.get("data", event) for event in (content if type(content) is list else [content])]
-        return [Seal(canonical(event.get("seal", event)).encode()) for event in events]
+        seals = [event.get("data", event) for event in events]
+        return [Seal(canonical(seal.get("seal", seal)).encode()) for seal in seals]
     except AttributeError as error:
         raise ValueError("is no seal") from error
 
@@ -302,7 +306,10 @@ class Verification:
         if self._pack:
             self._check_pack(self._pack)
         self._check_published()
-        self.notes.append(f"{len(self._leaves)} sealed records in seals {first} to {last}")
+        present = len(self._leaves.keys() & files.names)
+        self.notes.append(
+            f"{present} records, each as it was sealed, of {len(self._leaves)} in seals {first} to {last}"
+        )
         if self._seals:
             newest = self._seals[max(self._seals)]
             self.notes.append(f"newest seal: {newest.sequence} of {newest.sealed_at}, SHA-256 {newest.sha256}")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from local.memory_blobs import MemoryBlobContainer
+from shared.blob_container import BlobContainer
 from shared.evidence.canonical import canonical, plain, sha256
 from shared.evidence.record import Kind, Record, RecordConflictError, name_prefix, read, write
-from tests.evidence.memory_container import MemoryContainer
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -30,6 +31,10 @@ def record(**changes: object) -> Record:
         "body": {"rto_seconds": 271.5, "green": True},
     }
     return Record.model_validate(fields | changes)
+
+
+def contents(container: BlobContainer) -> dict[str, bytes]:
+    return {blob.name: container.read(blob.name).data for blob in container.list()}
 
 
 class TestForm:
@@ -169,26 +174,26 @@ class TestName:
 
 class TestWrite:
     def test_is_there_byte_for_byte(self) -> None:
-        container = MemoryContainer()
+        container = MemoryBlobContainer()
         reference = write(container, record())
-        assert container.blobs == {reference.name: record().data}
+        assert contents(container) == {reference.name: record().data}
         assert reference.sha256 == sha256(record().data)
         assert read(container, reference.name) == record()
 
     def test_twice_is_once(self) -> None:
-        container = MemoryContainer()
+        container = MemoryBlobContainer()
         assert write(container, record()) == write(container, record())
-        assert len(container.blobs) == 1
+        assert len(contents(container)) == 1
 
     def test_same_occasion_with_other_content_is_refused_and_kept_as_a_conflict(self) -> None:
-        container = MemoryContainer()
+        container = MemoryBlobContainer()
         first = write(container, record())
         for _ in range(2):
             with pytest.raises(RecordConflictError) as caught:
                 write(container, record(body={"green": False}))
-        assert container.blobs[first.name] == record().data
+        assert contents(container)[first.name] == record().data
         assert caught.value.standing == first
-        assert len(container.blobs) == 2
+        assert len(contents(container)) == 2
         conflict = read(container, caught.value.conflict.name)
         assert conflict.kind == Kind.CONFLICT
         assert conflict.body["green"] is False
@@ -198,8 +203,8 @@ class TestWrite:
         deep: object = "x" * 1_047_000
         for _ in range(60):
             deep = [deep]
-        container = MemoryContainer()
+        container = MemoryBlobContainer()
         write(container, record())
         with pytest.raises(RecordConflictError):
             write(container, record(body={"deep": deep}))
-        assert len(container.blobs) == 2
+        assert len(contents(container)) == 2
