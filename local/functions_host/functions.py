@@ -9,6 +9,15 @@ from local.functions_host.config import ConfigError, Settings
 from local.functions_host.routes import Route, RouteError
 from local.functions_host.schedules import Schedule, ScheduleError, parse_schedule
 
+_TRIGGERS = (
+    "httpTrigger",
+    "timerTrigger",
+    "eventGridTrigger",
+    "orchestrationTrigger",
+    "activityTrigger",
+    "entityTrigger",
+)
+
 
 @dataclass(frozen=True)
 class Function:
@@ -66,6 +75,17 @@ def describe(raw: Mapping[str, Any], settings: Settings, route_prefix: str) -> F
         )
         return Function(name, raw["id"], bindings, trigger, disabled, error)
     return Function(name, raw["id"], bindings, trigger, disabled, None, route, schedule)
+
+
+def not_served(function: Function) -> list[str]:
+    """What the function asks for and this host does not do."""
+    texts: list[str] = []
+    if function.kind and function.kind not in _TRIGGERS:
+        texts.append(f"'{function.name}' has a {function.kind}, which never fires here; run it by the admin API.")
+    for binding in function.bindings:
+        if not str(binding["type"]).endswith("Trigger") and binding["type"] not in ("http", "durableClient"):
+            texts.append(f"'{function.name}' has a binding of type {binding['type']}, which does nothing here.")
+    return texts
 
 
 def _full_route(name: str, trigger: Mapping[str, Any], prefix: str) -> str:

@@ -21,7 +21,7 @@ from local.functions_host.durable import DurableEngine
 from local.functions_host.durable_backend import DurableBackend
 from local.functions_host.durable_http import DurableHttpApi
 from local.functions_host.faults import FaultPlan, Faults
-from local.functions_host.functions import Function, describe
+from local.functions_host.functions import Function, describe, not_served
 from local.functions_host.keys import Keys
 from local.functions_host.logs import HostLog
 from local.functions_host.timers import Timer
@@ -177,6 +177,8 @@ class FunctionsHost:
             self.http_functions = sorted(routed, key=lambda f: f.route.precedence if f.route else ())
             for error in self.errors:
                 self.log.write("Error", "Host.Startup", error)
+            for text in (text for function in self.functions for text in not_served(function)):
+                self.log.write("Warning", "Host.Startup", text)
             self._engine = DurableEngine(
                 self.backend, self.worker, self.functions, self.host_json, self.faults, self.log
             )
@@ -262,7 +264,7 @@ class FunctionsHost:
     @property
     def state(self) -> str:
         if not self._settled.is_set():
-            return "Initializing"
+            return "Starting"
         return "Error" if self._index_error else "Running"
 
     @property

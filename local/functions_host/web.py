@@ -5,7 +5,7 @@ Plain ASGI, without a framework's router: every app request passes here, and the
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -128,7 +128,7 @@ class WebApp:
                 return _unauthorized(str(error))
             if not principal and not self._app.easy_auth.allow_anonymous:
                 return _unauthorized("a bearer token is required")
-            request = Request(**{**request.__dict__, "headers": {**request.headers, **principal}})
+            request = replace(request, headers={**request.headers, **principal})
         return await self._call_function(request)
 
     async def _is_started(self) -> bool:

@@ -1,7 +1,6 @@
 """The host's side of the worker: starts it, indexes the app, invokes functions, starts it again when it dies."""
 
 import asyncio
-import contextlib
 import itertools
 import shutil
 import signal
@@ -18,7 +17,6 @@ from local.functions_host.functions import Function
 from local.functions_host.logs import HostLog
 from local.processes import Child, start
 
-_QUICK_DEATH_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -71,6 +69,7 @@ class Worker:
         self._child: Child | None = None
         self._socket_folder = Path(tempfile.mkdtemp(prefix="functions-host-"))
         self._starts = itertools.count()
+        self._killed = False
         self.restarts = 0
 
     @property
@@ -82,17 +81,20 @@ class Worker:
         return await asyncio.shield(self._first_index)
 
     async def run(self) -> None:
-        """Keep a worker running until cancelled."""
+        """Keep a worker running until cancelled, or until the first one cannot index the app."""
         pause = 0.0
-        loop = asyncio.get_running_loop()
         try:
             while True:
-                started = loop.time()
-                with contextlib.suppress(_WorkerDiedEarlyError):
+                self._killed = False
+                try:
                     await self._run_once()
+                    pause = 0.0
+                except IndexingError as error:
+                    if not self._first_index.done() and not self._killed:
+                        self._first_index.set_exception(error)
+                        return
+                    pause = min(max(0.1, 2 * pause), _LONGEST_PAUSE_SECONDS)
                 self.restarts += 1
-                quick = loop.time() - started < _QUICK_DEATH_SECONDS and not self._first_index.done()
-                pause = min(max(0.1, 2 * pause), _LONGEST_PAUSE_SECONDS) if quick else 0.0
                 await asyncio.sleep(pause)
         finally:
             await asyncio.to_thread(self._end)
@@ -126,10 +128,10 @@ class Worker:
         child = await asyncio.to_thread(start, argv, log=self._output, env=self._environment)
         self._child, self._channel = child, channel
         try:
-            frame = await self._wait_for_index(child, closed, indexed)
-            self._settle_index(frame)
-            if "error" not in frame:
-                self._ready.set()
+            functions = await self._functions(child, closed, indexed)
+            if not self._first_index.done():
+                self._first_index.set_result(functions)
+            self._ready.set()
             await closed.wait()
         finally:
             self._ready.clear()
@@ -140,33 +142,26 @@ class Worker:
             path.unlink(missing_ok=True)
             self._log.write("Warning", "Host.Worker", f"Language worker process exited with code {code}.")
 
-    async def _wait_for_index(
+    async def _functions(
         self, child: Child, closed: asyncio.Event, indexed: asyncio.Future[dict[str, Any]]
-    ) -> dict[str, Any]:
+    ) -> list[dict[str, Any]]:
+        """What the worker indexed. Raises IndexingError."""
         deadline = asyncio.get_running_loop().time() + self._start_seconds
+        where = f"its output is in {self._output}"
         while not indexed.done():
             if closed.is_set() or not child.running:
-                raise self._died_early(f"The worker ended with code {child.returncode} while it loaded the app")
+                code = await asyncio.to_thread(child.kill)
+                raise IndexingError(f"The worker ended with code {code} while it loaded the app; {where}.")
             if asyncio.get_running_loop().time() > deadline:
-                raise self._died_early(f"The worker did not load the app within {self._start_seconds:g} s")
+                raise IndexingError(f"The worker did not load the app within {self._start_seconds:g} s; {where}.")
             await asyncio.wait([indexed], timeout=0.1)
-        return indexed.result()
-
-    def _died_early(self, reason: str) -> "_WorkerDiedEarlyError":
-        reason += f"; its output is in {self._output}."
-        if not self._first_index.done():
-            self._first_index.set_exception(IndexingError(reason))
-        return _WorkerDiedEarlyError(reason)
-
-    def _settle_index(self, frame: dict[str, Any]) -> None:
-        error = frame.get("error")
-        if error:
-            text = f"Worker failed to index functions\nResult: Failure\nException: {error['message']}"
-            self._log.write("Error", "Host.Function.Console", f"{text}\nStack: {error['stack']}")
-            if not self._first_index.done():
-                self._first_index.set_exception(IndexingError(text))
-        elif not self._first_index.done():
-            self._first_index.set_result(frame["functions"])
+        frame = indexed.result()
+        if "error" not in frame:
+            return frame["functions"]
+        error = frame["error"]
+        text = f"Worker failed to index functions\nResult: Failure\nException: {error['message']}"
+        self._log.write("Error", "Host.Function.Console", f"{text}\nStack: {error['stack']}")
+        raise IndexingError(text)
 
     async def invoke(
         self, function: Function, inputs: Sequence[dict[str, Any]], body: bytes = b"", *, invocation: str | None = None
@@ -185,31 +180,25 @@ class Worker:
         running = _Running(function, loop.create_future(), loop.time())
         self._running[invocation] = running
         timer = loop.call_later(self._timeout_seconds, self._time_out, invocation) if self._timeout_seconds else None
-        category = f"Function.{function.name}"
-        self._log.write("Information", category, f"Executing 'Functions.{function.name}'", invocation=invocation)
+        about: dict[str, Any] = {"function": function.name, "invocation": invocation}
+        category, what = f"Function.{function.name}", f"'Functions.{function.name}'"
+        self._log.write("Information", category, f"Executing {what}", **about)
         channel.send({"kind": "invoke", "id": invocation, "function": function.id, "inputs": inputs}, body)
         try:
             result = await running.result
         except WorkerExitedError as error:
-            self._log.write(
-                "Error", category, f"Executed 'Functions.{function.name}' (Failed): {error}", invocation=invocation
-            )
+            self._log.write("Error", category, f"Executed {what} (Failed): {error}", **about)
             raise
         finally:
             self._running.pop(invocation, None)
             if timer is not None:
                 timer.cancel()
-        self._log_end(result, category, function, loop.time() - running.started)
-        return result
-
-    def _log_end(self, result: Invocation, category: str, function: Function, seconds: float) -> None:
-        duration = round(1000 * seconds, 1)
+        about["duration_ms"] = round(1000 * (loop.time() - running.started), 1)
         if result.succeeded:
-            message = f"Executed 'Functions.{function.name}' (Succeeded)"
-            self._log.write("Information", category, message, invocation=result.id, duration_ms=duration)
+            self._log.write("Information", category, f"Executed {what} (Succeeded)", **about)
         else:
-            message = f"Executed 'Functions.{function.name}' (Failed): {result.error}\n{result.stack}"
-            self._log.write("Error", category, message, invocation=result.id, duration_ms=duration)
+            self._log.write("Error", category, f"Executed {what} (Failed): {result.error}\n{result.stack}", **about)
+        return result
 
     def _on_result(self, frame: dict[str, Any], body: bytes) -> None:
         running = self._running.get(frame["id"])
@@ -226,10 +215,10 @@ class Worker:
         if running is None or running.result.done():
             return
         seconds = self._timeout_seconds or 0
-        message = f"Timeout value of {seconds:g} s exceeded by function 'Functions.{running.function.name}'"
-        self._log.write(
-            "Error", f"Function.{running.function.name}", f"{message}. Initiating cancellation.", invocation=invocation
-        )
+        name = running.function.name
+        message = f"Timeout value of {seconds:g} s exceeded by function 'Functions.{name}'"
+        about = {"function": name, "invocation": invocation}
+        self._log.write("Error", f"Function.{name}", f"{message}. Initiating cancellation.", **about)
         running.result.set_exception(FunctionTimeoutError(f"{message}."))
         self.kill()
 
@@ -240,9 +229,9 @@ class Worker:
 
     def kill(self) -> None:
         """End the worker as a crash would; `run` starts the next one. From here on nothing of the old one counts."""
-        if self._ready.is_set():
-            self._ready.clear()
-            self._log.write("Warning", "Host.Worker", "Killing the worker process.")
+        self._killed = True
+        self._ready.clear()
+        self._log.write("Warning", "Host.Worker", "Killing the worker process.")
         if self._channel is not None:
             self._channel.close()
         if self._child is not None:
@@ -258,7 +247,3 @@ class _Running:
 
 class IndexingError(Exception):
     """The app cannot be loaded; the text is what Azure shows."""
-
-
-class _WorkerDiedEarlyError(Exception):
-    """The worker ended before it had indexed the app."""

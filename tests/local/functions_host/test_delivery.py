@@ -104,6 +104,13 @@ def test_a_crash_in_the_middle_of_activities(app: Running) -> None:
     assert app.finished("middle")["output"] == sum(range(9))
 
 
+def test_the_worker_dies_while_it_starts(start_host: Start) -> None:
+    app = start_host(wait=False)
+    app.host.kill_worker()
+    app.host.wait_ready()
+    assert app.client.get("/api/nothing").status_code == 200
+
+
 def test_a_request_in_flight_fails_and_the_next_one_waits_for_the_new_worker(app: Running) -> None:
     answers: list[int] = []
     caller = threading.Thread(target=lambda: answers.append(app.client.get("/api/slow/30").status_code))

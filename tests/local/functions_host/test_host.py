@@ -83,6 +83,17 @@ class TestIndexing:
         assert app.admin.get("/admin/functions/unset/status").json()["errors"] == [unset]
         assert app.admin.post("/admin/functions/unset", json={"input": ""}).status_code == 400
 
+    def test_triggers_and_bindings_of_other_kinds(self, start_host: Start, tmp_path: Path) -> None:
+        code = HEAD + (
+            "@app.queue_trigger(arg_name='message', queue_name='q', connection='c')\n"
+            "@app.blob_output(arg_name='out', path='a/b', connection='c')\n"
+            "def queued(message: func.QueueMessage, out: func.Out[str]) -> None: ...\n"
+        )
+        app = start_host(app=write_app(tmp_path / "app", code))
+        warnings = [log["message"] for log in app.logs() if log["level"] == "Warning"]
+        assert "'queued' has a queueTrigger, which never fires here; run it by the admin API." in warnings
+        assert "'queued' has a binding of type blob, which does nothing here." in warnings
+
     def test_a_reserved_route(self, start_host: Start, tmp_path: Path) -> None:
         code = HEAD + "@app.route(route='admin/x')\ndef mine(req: func.HttpRequest) -> str: ...\n"
         prefix = '{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}'
@@ -140,7 +151,6 @@ class TestAdmin:
         [
             ("nobody", b'{"input": ""}', 404),
             ("hourly", b"", 400),
-            ("hourly", b"{}", 400),
             ("hourly", b"[1]", 400),
             ("chain", b'{"input": ""}', 400),
             ("counter", b'{"input": ""}', 400),

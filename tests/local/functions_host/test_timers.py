@@ -131,9 +131,10 @@ def test_a_pause(start_host: Start) -> None:
 def test_by_hand(start_host: Start) -> None:
     app = start_host(clock=ManualClock(NOON))
     assert app.client.post("/admin/functions/yearly", json={"input": ""}).status_code == 401
-    assert app.admin.post("/admin/functions/yearly", json={"input": ""}).status_code == 202
-    run = runs(app, "yearly", 1)[0]
-    assert (run["past_due"], run["status"]["Next"]) == (False, "2027-01-01T00:00:00+00:00")
+    for body in ({"input": ""}, {}):
+        assert app.admin.post("/admin/functions/yearly", json=body).status_code == 202
+    for run in runs(app, "yearly", 2):
+        assert (run["past_due"], run["status"]["Next"]) == (False, "2027-01-01T00:00:00+00:00")
 
 
 class TestMissed:
