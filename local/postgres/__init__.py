@@ -5,7 +5,7 @@ from local.postgres.base_backups import BaseBackup
 from local.postgres.binaries import binary
 from local.postgres.cluster import PostgresCluster
 from local.postgres.configuration import ServerCertificate
-from local.postgres.errors import CancelledError, RestoreFailedError, ServerFailedError
+from local.postgres.errors import CancelledError, ProgramFailedError, RestoreFailedError, ServerFailedError
 from local.postgres.roles import SUPERUSER
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "CancelledError",
     "LoopbackAddresses",
     "PostgresCluster",
+    "ProgramFailedError",
     "RestoreFailedError",
     "ServerCertificate",
     "ServerFailedError",

@@ -153,10 +153,7 @@ class PostgresCluster(PostgresServer):
 
     def promote(self) -> None:
         """Make a replica a server of its own; returns when it takes writes."""
-        with self._lifecycle:
-            self.run_sql("SELECT pg_promote()")
-            self._standing_settings = {}
-            self.configure({})
+        self.run_sql("SELECT pg_promote()")
 
     def destroy(self) -> None:
         """End the server and remove its folder with the backups. One that is half made or gone is no error."""
@@ -196,11 +193,11 @@ class PostgresCluster(PostgresServer):
         backups = self.backups
         return self.archive.last_commit(backups[0].first_segment) if backups else None
 
-    def take_base_backup(self, name: str | None = None) -> BaseBackup:
+    def take_base_backup(self, name: str | None = None, *, archive_timeout: float = 60.0) -> BaseBackup:
         """Copy the running server into its backup store, together with no log: that a restore takes from the archive.
 
-        Returns when the log that the copy needs is archived; raises TimeoutError when that fails, ProgramFailedError,
-        FileExistsError for a name that is taken.
+        Returns when the log that the copy needs is archived; raises TimeoutError when that takes longer than
+        `archive_timeout` seconds, ProgramFailedError, and FileExistsError for a name that is taken.
         """
         with self._backing_up:
             started_at = datetime.now(UTC)
@@ -210,7 +207,7 @@ class PostgresCluster(PostgresServer):
                 next_transaction = self._next_transaction()
                 # Copied with its log, then without: else PostgreSQL waits for the archive in steps of a second
                 programs.run(_base_backup(self, self.backup_store.data(name)))
-                self.archive_now()
+                self.archive_now(archive_timeout)
                 for segment in (self.backup_store.data(name) / "pg_wal").glob("[0-9A-F]*"):
                     segment.unlink()
                 return self.backup_store.complete(

@@ -1,5 +1,6 @@
 """PostgreSQL's one-shot programs: as the server's user, ended with us, cancellable."""
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -9,6 +10,8 @@ from threading import Event
 
 from local import processes
 from local.postgres.errors import CancelledError, ProgramFailedError
+
+_POLL_SECONDS = 0.05
 
 
 def environment() -> dict[str, str]:
@@ -30,15 +33,12 @@ def run(argv: Sequence[str | Path], *, cancel: Event | None = None, accept: Sequ
 
 def wait(child: processes.Child, cancel: Event | None) -> None:
     """Wait until a program has ended by itself; ends it at once when `cancel` is set, and raises CancelledError."""
-    while True:
-        try:
-            child.wait(0.05 if cancel else None)
-        except subprocess.TimeoutExpired:
+    try:
+        while child.running:
             if cancel and cancel.is_set():
-                child.stop()
-                raise CancelledError from None
-        except BaseException:  # an interrupt of ours must not leave it running
-            child.stop()
-            raise
-        else:
-            return
+                raise CancelledError
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_POLL_SECONDS if cancel else None)
+    except BaseException:
+        child.stop()
+        raise

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from local.azure.certificates import CertificateAuthority
-from local.postgres import SUPERUSER, LoopbackAddresses, PostgresCluster, ServerCertificate
+from local.postgres import SUPERUSER, LoopbackAddresses, PostgresCluster, ServerCertificate, programs
 from tests.local.postgres.conftest import create_cluster
 
 
@@ -142,4 +142,5 @@ def test_the_environment_of_the_app_does_not_disturb_the_estate(
         monkeypatch.setenv(name, value)
     server.restart()
     assert server.run_sql("SELECT current_user::text") == [(SUPERUSER,)]
-    assert server.take_base_backup().completed_at
+    assert server.take_base_backup() in server.backups
+    assert not [name for name in programs.environment() if name.startswith("PG")]

@@ -118,12 +118,15 @@ def test_a_failing_archive_is_reported_and_made_up_for(source: PostgresCluster) 
         [(committed,)] = source.run_sql("SELECT clock_timestamp() FROM pg_current_xact_id()")
         with pytest.raises(TimeoutError, match="was not archived"):
             source.archive_now(timeout=0.3)
+        with pytest.raises(TimeoutError, match="was not archived"):
+            source.take_base_backup("unarchived", archive_timeout=0.3)
     finally:
         elsewhere.rename(source.archive.folder)
     source.archive_now()
     until = source.archived_until
     assert until is not None
     assert until >= committed
+    assert not (source.backup_store.folder / "unarchived").exists()
 
 
 def test_an_archived_segment_is_never_overwritten_by_another(create: CreateCluster) -> None:
@@ -184,4 +187,4 @@ def test_what_is_frozen_outlives_pruning(tmp_path: Path) -> None:
 
     assert [int(name[8:], 16) for name in archive.segments()] == [3, 4]
     assert [int(name[8:], 16) for name in copy.segments()] == [1, 2, 3]
-    assert os.listdir(frozen)
+    assert [(frozen / name).read_text() for name in copy.segments()] == ["1", "2", "3"]

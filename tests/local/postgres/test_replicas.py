@@ -24,6 +24,7 @@ def test_a_replica_follows_until_it_is_promoted(
 
         replica.stop()
         source.run_sql("INSERT INTO followed VALUES (3)")
+        write_until_the_log_is_recycled(source)
         replica.start()
         await_rows(replica, [(1,), (3,)])
 
@@ -37,6 +38,15 @@ def test_a_replica_follows_until_it_is_promoted(
         assert source.archive.segments() == archived
     finally:
         replica.destroy()
+
+
+def write_until_the_log_is_recycled(source: PostgresCluster) -> None:
+    oldest = min(path.name for path in (source.data / "pg_wal").glob("0*"))
+    while (source.data / "pg_wal" / oldest).exists():
+        source.run_sql("CREATE TABLE filler AS SELECT generate_series(1, 50000)")
+        source.run_sql("DROP TABLE filler")
+        source.archive_now()
+        source.run_sql("CHECKPOINT")
 
 
 def await_rows(replica: PostgresCluster, expected: list[tuple[int]]) -> None:

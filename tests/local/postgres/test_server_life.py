@@ -58,6 +58,7 @@ def test_starting_and_stopping_twice_is_once(server: PostgresCluster) -> None:
     server.stop()
     server.stop()
     assert not server.running
+    assert "lock file" not in server.log.read_text(), "a second one was started beside the first"
     server.start()
 
 
