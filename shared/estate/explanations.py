@@ -36,7 +36,6 @@ def explained(error: ErrorDetails, root: type[BaseModel], document: object) -> t
     if kind == "missing":
         return path[:-1], *_missing(root, path)
     if kind == "extra_forbidden":
-        model = model_at(root, path[:-1])
         return path, f"`{shortened(str(path[-1]))}` is not known here", _known(root, path, document)
     value = path[-1] if error["loc"][-1:] == ("[key]",) else error["input"]
     if value is None and kind.split("_")[0] in (*_SIMPLE, "literal", "enum"):

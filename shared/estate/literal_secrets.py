@@ -14,7 +14,7 @@ REMEDY = "keep it in an app setting or in Key Vault, write @setting:NAME or @key
 _SHAPES = (
     ("a connection string with its key", r"(?:account|sharedaccess|access)key\s*=\s*[^\s;]{8,}"),
     ("a shared access signature", r"(?:[?&]sig=|sharedaccesssignature\s*=?\s*)[A-Za-z0-9%+/=_-]{8,}"),
-    ("a password in a connection string", r"\b(?:password|passwd|pwd)\s*=\s*[^\s;,'\"<>{}]{3,}"),
+    ("a password in a connection string", r"\b(?:password|passwd|pwd)\s*=\s*(?![%$@:?])[^\s;,'\"<>{}]{3,}"),
     ("a password in an address", r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{0,100}:[^\s/@]{1,200}@"),
     ("a key in an address", r"[?&](?:code|key|token|api[_-]?key|secret|password|access_token)=[^\s&]{6,}"),
     ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY"),
@@ -84,6 +84,10 @@ def _random(text: str) -> str | None:
     runs = _RUN.findall(text)
     if _BASE64.fullmatch(text):
         runs.append(text)
+    joined = re.sub("[_-]", "", text)
+    if len(text) >= 32 and joined.isalnum() and joined.isascii() and len(text) - len(joined) <= len(text) / 8:
+        # The alphabet of addresses; with letters of one case it is rather a name with hyphens.
+        runs += [joined] if not (joined.islower() or joined.isupper()) else []
     return "a key or a token" if any(_mixed(run) for run in runs) else None
 
 

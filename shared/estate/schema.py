@@ -12,7 +12,7 @@ from shared.estate.models import field_words
 
 
 class _WithWords(GenerateJsonSchema):
-    """Adds the words below each field as its description."""
+    """Adds the words below each field as its description, and refuses entries whose names are no names."""
 
     @override
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
@@ -22,6 +22,13 @@ class _WithWords(GenerateJsonSchema):
             entry.pop("title", None)
             if text := words.get(name):
                 entry["description"] = text
+        return generated
+
+    @override
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        generated = super().dict_schema(schema)
+        if "patternProperties" in generated:
+            generated["additionalProperties"] = False
         return generated
 
 
