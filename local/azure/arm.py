@@ -14,7 +14,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -60,6 +60,17 @@ class Call:
     body: Body
     principal: tokens.Claims
     fault: OperationFault | None
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The body, which must be a JSON object; raises ArmError 400 InvalidRequestContent."""
+        return _object(self.body, "The request content")
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The body's `properties`, empty when there are none; raises ArmError 400 InvalidRequestContent."""
+        given = self.content.get("properties")
+        return {} if given is None else _object(given, "properties")
 
     def url(self, path: str, **query: str) -> str:
         """An absolute URL on this simulator, of the same API version."""
@@ -316,6 +327,12 @@ def page(call: Call, items: Sequence[Body], size: int) -> Answer:
 def _subscription(request: Request) -> str:
     parts = request.url.path.lower().split("/")
     return parts[2] if len(parts) > 2 and parts[1] == "subscriptions" else ""
+
+
+def _object(value: Body, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ArmError(400, "InvalidRequestContent", f"{name} must be a JSON object.")
+    return cast("dict[str, Any]", value)
 
 
 def _json(data: bytes) -> Body:

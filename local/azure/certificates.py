@@ -140,7 +140,7 @@ def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
 def _system_authorities() -> bytes:
     """The system's CA certificates; where it has none (a slim container), those that `requests` brings."""
     system = ssl.get_default_verify_paths().cafile
-    if system is None:
+    if not system:
         import certifi
 
         system = certifi.where()

@@ -154,6 +154,7 @@ class Delivery:
         limit = self._subscription.max_delivery_attempts
         lifetime = timedelta(minutes=self._subscription.event_time_to_live_minutes)
         waited = timedelta()
+        outcome = ""
         for attempt in range(1, limit + 1):
             status, outcome = await self._attempt(events, attempt)
             if status in _SUCCESS:

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from pydantic import ValidationError
@@ -248,7 +248,7 @@ async def _items(request: Request, schema: Schema) -> list[Any]:
         return [body]
     if not isinstance(body, list):
         raise events.InvalidEventError("The request's body must be an array of events.")
-    return body
+    return cast("list[Any]", body)
 
 
 def _binary_mode(request: Request, data: bytes, kind: str) -> dict[str, Any]:

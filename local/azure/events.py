@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 type Schema = Literal["CloudEventSchemaV1_0", "EventGridSchema"]
 
@@ -70,7 +70,7 @@ def parse(items: list[Any], schema: Schema) -> list[Event]:
     for number, item in enumerate(items):
         if not isinstance(item, dict):
             raise InvalidEventError(f"Event {number} is not a JSON object.")
-        check(item, f"Event {number}")
+        check(cast("dict[str, Any]", item), f"Event {number}")
         if len(json.dumps(item)) > MAXIMUM_BYTES:
             raise TooLargeError(f"Event {number} is larger than {MAXIMUM_BYTES} bytes.")
     return [Event(item, schema) for item in items]

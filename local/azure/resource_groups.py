@@ -29,7 +29,7 @@ def register(arm: ResourceManager) -> None:
         return Answer(200, _show_group(arm.group(call.names["subscriptionId"], call.names["resourceGroupName"])))
 
     def put_group(call: Call) -> Answer:
-        body = call.body or {}
+        body = call.content
         if not body.get("location"):
             raise ArmError(400, "LocationRequired", "The location property is required for this definition.")
         subscription, name = call.names["subscriptionId"], call.names["resourceGroupName"]
@@ -48,7 +48,7 @@ def register(arm: ResourceManager) -> None:
         return page(call, [_show_lock(lock) for lock in found], _PAGE)
 
     def put_lock(call: Call) -> Answer:
-        properties = (call.body or {}).get("properties") or {}
+        properties = call.properties
         if properties.get("level") not in ("CanNotDelete", "ReadOnly"):
             raise ArmError(400, "InvalidLockLevel", "The lock's level must be CanNotDelete or ReadOnly.")
         lock = Lock(call.names["lockName"], _scope(call), properties["level"], properties.get("notes", ""))

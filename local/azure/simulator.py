@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -190,7 +190,7 @@ class AzureSimulator:
 
     def _lifespan(self, service: Service) -> Any:
         @asynccontextmanager
-        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async def lifespan(_: Starlette) -> AsyncGenerator[None]:
             schedule: asyncio.Task[None] | None = None
             if service == "event_grid":
                 await self.events.start()

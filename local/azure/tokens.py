@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 RESOURCE_MANAGER = "https://management.azure.com"
 EVENT_GRID = "https://eventgrid.azure.net"
@@ -96,7 +96,7 @@ def _claims(token: str) -> dict[str, Any]:
         raise TokenRefusedError("malformed", "The access token is invalid.") from error
     if not isinstance(claims, dict):
         raise TokenRefusedError("malformed", "The access token is invalid.")
-    return claims
+    return cast("dict[str, Any]", claims)
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> datetime:

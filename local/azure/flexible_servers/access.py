@@ -36,7 +36,7 @@ def _firewall_rules(servers: FlexibleServers) -> list[Route]:
 
     def put(call: Call) -> Answer:
         server, name = servers.server(call), call.names["firewallRuleName"]
-        given = (call.body or {}).get("properties") or {}
+        given = call.properties
         for bound in ("startIpAddress", "endIpAddress"):
             try:
                 ipaddress.IPv4Address(given.get(bound))
@@ -86,7 +86,7 @@ def _administrators(servers: FlexibleServers) -> list[Route]:
 
     def put(call: Call) -> Answer:
         server, object_id = servers.server(call), call.names["objectId"]
-        given = (call.body or {}).get("properties") or {}
+        given = call.properties
         if not given.get("principalName"):
             raise refusals.invalid_parameter("principalName")
         if not server.running:

@@ -117,8 +117,8 @@ def replica(body: Mapping[str, Any], source: Server) -> CopiedServer:
 
 def _restored(body: Mapping[str, Any], source: Server, target: datetime | None) -> CopiedServer:
     properties = _properties(body)
-    kind = (properties.get("storage") or {}).get("type")
-    redundancy = (properties.get("backup") or {}).get("geoRedundantBackup", "Disabled")
+    kind = model.json_object(properties.get("storage"), "storage").get("type")
+    redundancy = model.json_object(properties.get("backup"), "backup").get("geoRedundantBackup", "Disabled")
     return CopiedServer(
         location=_location(body),
         source=source,
@@ -142,10 +142,7 @@ def _point_in_time(properties: Mapping[str, Any]) -> datetime:
 
 
 def _properties(body: Mapping[str, Any]) -> dict[str, Any]:
-    properties = body.get("properties") or {}
-    if not isinstance(properties, dict):
-        raise refusals.invalid_parameter("properties")
-    return properties
+    return model.json_object(body.get("properties"), "properties")
 
 
 def _location(body: Mapping[str, Any]) -> str:

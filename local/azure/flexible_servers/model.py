@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from local.azure.flexible_servers import refusals
 from local.postgres import PostgresCluster
@@ -48,7 +48,8 @@ class Sku:
     @classmethod
     def parse(cls, body: Any) -> "Sku":
         """Raises InvalidParameterValue for a size that does not exist, or not in that tier."""
-        name, tier = str(body.get("name", "")), str(body.get("tier", ""))
+        given = json_object(body, "sku")
+        name, tier = str(given.get("name", "")), str(given.get("tier", ""))
         match = _SKU.fullmatch(name)
         if match is None:
             raise refusals.invalid_parameter("sku.name")
@@ -136,12 +137,12 @@ def check_name(name: str) -> None:
         raise refusals.invalid_parameter("serverName")
 
 
-def storage(body: Mapping[str, Any] | None, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def storage(body: Any, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The storage after a request; Premium SSD is shown with the type "". Raises InvalidParameterValue.
 
     Storage can grow but not shrink.
     """
-    asked = dict(body or {})
+    asked = json_object(body, "storage")
     before = dict(former or {})
     size = asked.get("storageSizeGB", before.get("storageSizeGB", 128))
     if size not in _STORAGE or size < before.get("storageSizeGB", 0):
@@ -159,9 +160,9 @@ def storage(body: Mapping[str, Any] | None, former: Mapping[str, Any] | None = N
     }
 
 
-def backup(body: Mapping[str, Any] | None, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def backup(body: Any, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The backup settings after a request; raises InvalidParameterValue. Redundancy is settled at creation."""
-    asked = dict(body or {})
+    asked = json_object(body, "backup")
     before = dict(former or {})
     days = asked.get("backupRetentionDays", before.get("backupRetentionDays", 7))
     if days not in _RETENTION_DAYS:
@@ -170,6 +171,15 @@ def backup(body: Mapping[str, Any] | None, former: Mapping[str, Any] | None = No
     if former is not None and redundant != before["geoRedundantBackup"]:
         raise refusals.invalid_parameter("backup.geoRedundantBackup")
     return {"backupRetentionDays": days, "geoRedundantBackup": redundant}
+
+
+def json_object(body: Any, name: str) -> dict[str, Any]:
+    """A part of a request that must be a JSON object or absent; raises InvalidParameterValue."""
+    if body is None:
+        return {}
+    if not isinstance(body, Mapping):
+        raise refusals.invalid_parameter(name)
+    return dict(cast("Mapping[str, Any]", body))
 
 
 def show(server: Server) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
     def update(call: Call) -> Answer:
         server = servers.server(call)
         name = call.names["configurationName"]
-        value = ((call.body or {}).get("properties") or {}).get("value")
+        value = call.properties.get("value")
         if not isinstance(value, str):
             raise refusals.invalid_parameter("value")
         if _one(server, name)["properties"]["isReadOnly"]:

@@ -136,10 +136,10 @@ class FlexibleServers:
         return server
 
     def _put(self, call: Call) -> Answer:
-        body = _body(call)
+        body = call.content
         names = call.names
         model.check_name(names["serverName"])
-        mode = (body.get("properties") or {}).get("createMode", "Default")
+        mode = call.properties.get("createMode", "Default")
         existing = self._registry.find(names["subscriptionId"], names["resourceGroupName"], names["serverName"])
         if existing is not None:
             if existing.operation == "delete":
@@ -148,12 +148,12 @@ class FlexibleServers:
                 raise refusals.busy(existing.name)
             if mode not in ("Default", "Create", "Update"):
                 raise refusals.name_taken()
-            return self._change(call, existing, body)
+            return self._change(call, existing)
         wanted = self._wanted(body, mode)
         server = self._add(names["subscriptionId"], names["resourceGroupName"], names["serverName"], wanted)
         restores = isinstance(wanted, CopiedServer) and not wanted.replica
         if not restores or self.behaviour.restore_applies_tags:
-            server.tags = dict(body.get("tags") or {})
+            server.tags = model.json_object(body.get("tags"), "tags")
         return self.begin(
             call,
             server,
@@ -238,11 +238,11 @@ class FlexibleServers:
         return page(call, [model.show(server) for server in servers], self.behaviour.page_size)
 
     def _patch(self, call: Call) -> Answer:
-        return self._change(call, self.server(call), _body(call))
+        return self._change(call, self.server(call))
 
-    def _change(self, call: Call, server: Server, body: Mapping[str, Any]) -> Answer:
+    def _change(self, call: Call, server: Server) -> Answer:
         """Change what is given; a different compute size restarts the server, a large disk too."""
-        properties = body.get("properties") or {}
+        body, properties = call.content, call.properties
         sku = Sku.parse(body["sku"]) if body.get("sku") else server.sku
         storage = model.storage(properties.get("storage"), server.storage)
         backup = model.backup(properties.get("backup"), server.backup)
@@ -250,9 +250,11 @@ class FlexibleServers:
             raise refusals.not_ready(server.name, server.state)
         grows_large = storage["storageSizeGB"] > _RESTART_ABOVE_GB >= server.storage["storageSizeGB"]
         restart = sku != server.sku or grows_large
-        promotion = properties.get("replica") or {}
+        promotion = model.json_object(properties.get("replica"), "replica")
         if promotion and (server.replica_of is None or promotion.get("promoteMode") == "Switchover"):
             raise refusals.not_simulated("a switchover, or a promotion of what is no replica")
+        window = model.json_object(properties.get("maintenanceWindow"), "maintenanceWindow")
+        tags = model.json_object(body.get("tags"), "tags") if body.get("tags") is not None else server.tags
         state = server.state
 
         def work() -> None:
@@ -265,9 +267,8 @@ class FlexibleServers:
                 server.cluster.set_password(server.administrator, password)
                 server.password = password
             server.sku, server.storage, server.backup = sku, storage, backup
-            server.maintenance_window |= properties.get("maintenanceWindow") or {}
-            if body.get("tags") is not None:
-                server.tags = dict(body["tags"])
+            server.maintenance_window |= window
+            server.tags = tags
             self._registry.settle(server, state)
 
         with self._registry.operating(server, "update", "Updating", lambda: refusals.busy(server.name)):
@@ -368,9 +369,3 @@ class FlexibleServers:
     def _settle(self, server: Server, state: str) -> None:
         if server.operation != "delete":
             self._registry.settle(server, state)
-
-
-def _body(call: Call) -> Mapping[str, Any]:
-    if not isinstance(call.body, dict):
-        raise ArmError(400, "InvalidRequestContent", "The request content was invalid: a JSON object is required.")
-    return call.body

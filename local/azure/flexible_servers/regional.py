@@ -32,7 +32,7 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
         return page(call, [_capabilities()], servers.behaviour.page_size)
 
     def check_name(call: Call) -> Answer:
-        name = str((call.body or {}).get("name", ""))
+        name = str(call.content.get("name", ""))
         answer: dict[str, Any] = {"name": name, "type": TYPE, "nameAvailable": True, "message": ""}
         try:
             model.check_name(name)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,7 +73,7 @@ class Registry:
         self.addresses.release(server.address)
 
     @contextmanager
-    def operating(self, server: Server, operation: str, state: str, refuse: Callable[[], ArmError]) -> Iterator[None]:
+    def operating(self, server: Server, operation: str, state: str, refuse: Callable[[], ArmError]) -> Generator[None]:
         """Mark the server as busy with an operation; raises `refuse()` when it is busy. Undone only by an error."""
         with self._lock:
             if server.operation is not None:

@@ -67,6 +67,8 @@ def test_wrong_paths_get_arms_own_codes(azure: AzureSimulator, path: str, status
 
 def test_a_body_must_be_json(azure: AzureSimulator) -> None:
     assert code(request(azure, "PUT", server_id("new") + VERSION, body=[])) == "InvalidRequestContent"
+    for wrong in ({"properties": []}, {"properties": {"storage": 1}}, {"tags": "a"}, {"sku": "large"}):
+        assert request(azure, "PATCH", SOURCE + VERSION, body=wrong).status_code == 400
     assert request(azure, "PUT", SOURCE + "/start" + VERSION, body={}).status_code == 405
 
 

@@ -6,14 +6,9 @@ import psycopg
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from local.azure import tokens
 from local.azure.simulator import AzureSimulator
 from tests.local.azure.clients import GROUP, Clients, server_id
-
-
-def login(azure: AzureSimulator, clients: Clients, address: str) -> "psycopg.Connection[tuple[object, ...]]":
-    """Log in as the app does: the token is the password, everything else comes from libpq's own variables."""
-    token = clients.credential.get_token("https://ossrdbms-aad.database.windows.net/.default").token
-    return psycopg.connect(host=address, dbname="postgres", password=token)
 
 
 def restore_body(target: datetime, **more: object) -> dict[str, object]:
@@ -37,6 +32,9 @@ def test_a_restored_server_is_the_source_as_it_was(azure: AzureSimulator, client
     [(target,)] = source.run_sql("SELECT clock_timestamp()")
     source.run_sql("INSERT INTO moves VALUES (2)")
     source.archive_now()
+    [identity] = azure.tenant.identities
+    azure.tenant.forget(identity)
+    token = azure.tenant.token(identity, tokens.POSTGRESQL).value  # younger than what is restored
 
     poller = servers.begin_create_or_update(GROUP, "restored", restore_body(target, tags={"purpose": "drill"}))
     assert servers.get(GROUP, "restored").properties.state == "Provisioning"
@@ -46,7 +44,9 @@ def test_a_restored_server_is_the_source_as_it_was(azure: AzureSimulator, client
         assert restored.properties.state == "Ready"
         assert restored.tags == {}
         assert restored.properties.source_server_resource_id is None
-        with login(azure, clients, restored.properties.fully_qualified_domain_name) as connection:
+        assert restored.properties.minor_version == source.run_sql("SHOW server_version")[0][0].partition(".")[2]
+        address = restored.properties.fully_qualified_domain_name
+        with psycopg.connect(host=address, dbname="postgres", password=token) as connection:
             assert connection.execute("SELECT id FROM moves").fetchall() == [(1,)]
             assert connection.pgconn.ssl_in_use
     finally:
