@@ -1,6 +1,13 @@
 """What every generated company starts with: currencies, accounts, journals, taxes; and the words of its business."""
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+_TEXTS: dict[int, Callable[[int], str]] = {
+    0: str,
+    2: lambda amount: f"{amount / 100:.2f}",
+    3: lambda amount: f"{amount / 1000:.3f}",
+}
 
 
 class Currency(NamedTuple):
@@ -14,9 +21,10 @@ class Currency(NamedTuple):
     per_euro: float
     active: bool = True
 
-    def text(self, amount: int) -> str:
-        """The amount as PostgreSQL and people write it."""
-        return f"{amount / 10**self.decimals:.{self.decimals}f}"
+    @property
+    def text(self) -> Callable[[int], str]:
+        """Makes an amount the text that PostgreSQL and people write."""
+        return _TEXTS[self.decimals]
 
 
 CURRENCIES = (

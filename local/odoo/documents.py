@@ -10,7 +10,7 @@ from local.odoo.ledger import Instant, Ledger
 from local.odoo.profile import Layout, Profile, Upload
 from local.odoo.rows import AttachmentRow
 
-_SHARED_EVERY = 8
+_SHARED_EVERY = 7
 _TERMS = b"%PDF-1.4\n% General terms and conditions, attached to many entries\n%%EOF\n"
 
 

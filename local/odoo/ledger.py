@@ -92,7 +92,11 @@ class Item(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A journal entry without its items. `rate` is the currency's rate to the company's own."""
+    """A journal entry without its items. `rate` is the currency's rate to the company's own.
+
+    Its items are in the same currency, but for an exchange difference: that is an entry in the company's currency
+    whose items are in `items_currency`, in which they amount to nothing.
+    """
 
     books: Books
     journal: Journal
@@ -111,6 +115,7 @@ class Entry(NamedTuple):
     statement_id: int | None = None
     reversed_entry_id: int | None = None
     attachment_id: int | None = None
+    items_currency: Currency | None = None
 
 
 class Posted(NamedTuple):
@@ -204,7 +209,7 @@ class Ledger:
         full_reconcile_id: int | None = None,
         exchange_move_id: int | None = None,
     ) -> None:
-        """Match two lines for `balance`, the matched part of line `one`: its sign says which of the two is the debit."""
+        """Match two lines for `balance`, the matched part of line `one`: its sign says which of them is the debit."""
         debit, credit = (one, other) if balance > 0 else (other, one)
         in_currency = currency.text(abs(amount_currency))
         self.writer.add(
@@ -227,9 +232,12 @@ class Ledger:
         )
 
     def _write_lines(self, entry: Entry, items: Sequence[Item], move_id: int, first_line_id: int) -> None:
-        money, foreign = entry.books.currency.text, entry.currency.text
+        currency = entry.items_currency or entry.currency
+        money, foreign = entry.books.currency.text, currency.text
         is_invoice = entry.move_type != "entry"
         name = self._name(entry)
+        nothing, no_foreign = money(0), foreign(0)
+        partner_id = entry.partner.id if entry.partner else None
         for line_id, item in enumerate(items, first_line_id):
             priced = item.display_type == "product" and is_invoice
             balance = money(item.balance)
@@ -242,9 +250,9 @@ class Ledger:
                     entry.journal.id,
                     entry.books.company_id,
                     entry.books.currency.id,
-                    entry.currency.id,
+                    currency.id,
                     item.account_id,
-                    entry.partner.id if entry.partner else None,
+                    partner_id,
                     item.name,
                     entry.ref,
                     item.display_type,
@@ -252,12 +260,12 @@ class Ledger:
                     entry.when.day,
                     entry.when.day if is_invoice else None,
                     item.due,
-                    balance if item.balance > 0 else money(0),
-                    money(-item.balance) if item.balance < 0 else money(0),
+                    balance if item.balance > 0 else nothing,
+                    money(-item.balance) if item.balance < 0 else nothing,
                     balance,
                     foreign(item.amount_currency),
-                    money(item.residual),
-                    foreign(item.residual_currency),
+                    money(item.residual) if item.residual else nothing,
+                    foreign(item.residual_currency) if item.residual_currency else no_foreign,
                     item.reconciled,
                     item.full_reconcile_id,
                     item.matching_number,
@@ -267,9 +275,9 @@ class Ledger:
                     item.tax_id,
                     money(item.tax_base) if item.tax_id else None,
                     f"{item.quantity if priced else 0}.00",
-                    foreign(item.price_unit),
-                    foreign(abs(item.amount_currency)) if priced else foreign(0),
-                    foreign(item.price_total),
+                    foreign(item.price_unit) if priced else no_foreign,
+                    foreign(abs(item.amount_currency)) if priced else no_foreign,
+                    foreign(item.price_total) if priced else no_foreign,
                     entry.when.at,
                     entry.when.at,
                 )
@@ -349,6 +357,7 @@ class Ledger:
         assert entry.number is not None
         unit = 10**entry.books.currency.decimals
         partner_id = entry.partner.id if entry.partner else None
+        decimals = (entry.items_currency or entry.currency).decimals
         lines = [
             inalterability.Line(
                 line_id,
@@ -357,7 +366,7 @@ class Ledger:
                 -item.balance / unit if item.balance < 0 else 0.0,
                 item.account_id,
                 partner_id,
-                entry.currency.decimals,
+                decimals,
             )
             for line_id, item in enumerate(items, first_line_id)
         ]

@@ -288,9 +288,10 @@ class Cashier:
             journal,
             "entry",
             when,
-            settlement.currency,
+            books.currency,
             ledger.number(journal, "entry", when.date),
             partner=settlement.partner,
+            items_currency=settlement.currency,
         )
         offset = self._matched(
             Item(account, label, -difference, 0), settlement.full_reconcile_id, settlement.partial_id

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
+from typing import Literal
 
 from local.odoo import drawing
 from local.odoo.chart import CURRENCIES, Currency
@@ -26,6 +27,9 @@ _FOREIGN_SHARE = 0.14
 _ON_STATEMENT_SHARE = 0.8
 _FIRST_PART = 40  # percent of an invoice that is paid in parts
 _MESSAGE_EVERY = 25
+
+type Fate = Literal["draft", "cancelled", "withdrawn"]
+_FATES: tuple[Fate, ...] = ("draft", "cancelled", "withdrawn")
 
 
 @dataclass(slots=True)
@@ -62,6 +66,8 @@ class Story:
                 heapq.heappop(self._queue)[2]()
             else:
                 self._new_business()
+        for fate in _FATES:
+            self._never_posted(self.books[0], fate)
         self._when = Instant.of(self.profile.as_of)
         self._misc(self.books[0], drawing.wages(self.die, self.books[0]))
         for books in self.books:
@@ -89,7 +95,7 @@ class Story:
         elif choice < 0.985:
             self._misc(books, drawing.accrual(self.die, books))
         else:
-            self._never_posted(books)
+            self._never_posted(books, self.die.choice(_FATES))
 
     def _invoice(self, books: Books, move_type: str) -> None:
         """Post an invoice or a bill, and queue what settles it."""
@@ -216,18 +222,19 @@ class Story:
         number = self.ledger.number(journal, "entry", self._when.date)
         self.ledger.post(Entry(books, journal, "entry", self._when, books.currency, number), items)
 
-    def _never_posted(self, books: Books) -> None:
-        """A draft, a cancelled draft, or a bill that was cancelled after it had its number."""
-        choice = self.die.random()
-        move_type = "out_invoice" if choice < 0.6 else "in_invoice"
+    def _never_posted(self, books: Books, fate: Fate) -> None:
+        """A draft, a cancelled draft, or a bill that was cancelled after it had its number (where none is sealed)."""
+        journal = books.journals["INV" if fate == "draft" else "BILL"]
+        move_type = "out_invoice" if fate == "draft" else "in_invoice"
         partner, currency, rate, items = self._draw(books, move_type)
-        journal = books.journals["INV" if move_type == "out_invoice" else "BILL"]
-        keeps_number = choice > 0.8 and not journal.hashed
+        keeps_number = fate == "withdrawn" and not journal.hashed
         number = self.ledger.number(journal, move_type, self._when.date) if keeps_number else None
-        state = "draft" if choice < 0.4 else "cancel"
         items.append(self._term(books, move_type, number, items))
-        entry = Entry(books, journal, move_type, self._when, currency, number, state=state, rate=rate, partner=partner)
-        self.ledger.post(entry, items)
+        state = "draft" if fate == "draft" else "cancel"
+        self.ledger.post(
+            Entry(books, journal, move_type, self._when, currency, number, state=state, rate=rate, partner=partner),
+            items,
+        )
 
     def _draw(self, books: Books, move_type: str) -> tuple[Partner, Currency, float, list[Item]]:
         partners = self.customers if move_type == "out_invoice" else self.vendors

@@ -29,7 +29,7 @@ CREATE TABLE res_partner (
     is_company boolean, partner_share boolean, customer_rank int, supplier_rank int,
     display_name varchar, -- @16
     complete_name varchar, -- @17-
-    autopost_bills varchar, -- @18-
+    autopost_bills varchar NOT NULL, -- @18-
     create_uid int, create_date timestamp, write_uid int, write_date timestamp,
     CONSTRAINT res_partner_check_name CHECK ((type = 'contact' AND name IS NOT NULL) OR type <> 'contact')
 );
@@ -37,7 +37,8 @@ CREATE TABLE res_partner (
 CREATE TABLE res_company (
     id serial, name varchar NOT NULL, partner_id int NOT NULL, currency_id int NOT NULL, sequence int, parent_id int,
     parent_path varchar, -- @17-
-    active boolean, email varchar, chart_template varchar,
+    active boolean, email varchar,
+    chart_template varchar, -- @17-
     fiscalyear_last_day int NOT NULL, fiscalyear_last_month varchar NOT NULL,
     period_lock_date date, -- @-17
     fiscalyear_lock_date date, tax_lock_date date,
@@ -207,7 +208,9 @@ CREATE TABLE mail_mail (
 );
 
 CREATE TABLE ir_mail_server (
-    id serial, name varchar NOT NULL, sequence int, smtp_host varchar, smtp_port int, smtp_authentication varchar NOT NULL,
+    id serial, name varchar NOT NULL, sequence int, smtp_authentication varchar NOT NULL,
+    smtp_host varchar NOT NULL, smtp_port int NOT NULL, -- @16
+    smtp_host varchar, smtp_port int, -- @17-
     smtp_encryption varchar NOT NULL, active boolean, create_uid int, create_date timestamp, write_uid int, write_date timestamp
 );
 
@@ -229,7 +232,9 @@ CREATE TABLE ir_cron (
     cron_name varchar, -- @17-
     numbercall int, doall boolean, -- @-17
     failure_count int, first_failure_date timestamp, -- @18-
-    interval_number int, interval_type varchar, priority int, nextcall timestamp NOT NULL, lastcall timestamp,
+    interval_number int, interval_type varchar, -- @-17
+    interval_number int NOT NULL, interval_type varchar NOT NULL, -- @18-
+    priority int, nextcall timestamp NOT NULL, lastcall timestamp,
     create_uid int, create_date timestamp, write_uid int, write_date timestamp,
     CONSTRAINT ir_cron_check_strictly_positive_interval CHECK (interval_number > 0)
 );
