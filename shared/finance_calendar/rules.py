@@ -13,7 +13,7 @@ change   := convention | "or the business day before" | "or the business day aft
 """
 
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import Literal
@@ -52,6 +52,15 @@ _COUNTS: tuple[Count, ...] = (
     "saturday",
     "sunday",
 )
+# In days; the last period of a 53-week year may have six weeks.
+_LONGEST: dict[Unit, int] = {
+    "month": 31,
+    "quarter": 92,
+    "year": 366,
+    "fiscal month": 42,
+    "fiscal quarter": 98,
+    "fiscal year": 371,
+}
 _MONTHS_OF: dict[str, tuple[Unit, int]] = {
     "quarter": ("month", 3),
     "year": ("month", 12),
@@ -123,19 +132,18 @@ def parse_rule(text: str) -> Rule:
     """Understand a sentence. Raises SentenceError."""
     words = Words(text, EXAMPLES)
     rule = _base(words)
-    conventions = tuple(_CONVENTIONS)
-    while words.accept(","):
-        change = words.expect("only where it exists", *sorted(conventions, key=len, reverse=True))
-        if change != "only where it exists":
-            rule = Rolled(rule, _CONVENTIONS[change])
-        elif isinstance(rule, Nth):
-            rule = Nth(rule.ordinal, rule.count, rule.period, only_where_it_exists=True)
-        else:
-            words.reject(["the end of the sentence"], '"only where it exists" follows a day of a period directly')
-        if isinstance(rule, Rolled):
-            break
-    words.end(*([] if isinstance(rule, Rolled) else [", following", ", or the business day before"]))
+    if isinstance(rule, Nth) and words.accept(", only where it exists"):
+        rule = replace(rule, only_where_it_exists=True)
+    if words.accept(","):
+        return _rolled(rule, words)
+    words.end(", following", ", or the business day before")
     return rule
+
+
+def _rolled(rule: Rule, words: Words) -> Rolled:
+    convention = _CONVENTIONS[words.expect(*_CONVENTIONS)]
+    words.end()
+    return Rolled(rule, convention)
 
 
 def _base(words: Words) -> Rule:
@@ -150,8 +158,7 @@ def _base(words: Words) -> Rule:
         if month := words.accept(*MONTHS):
             return _annual(words, number.group(), month)
         return _moved(words, int(number.group()))
-    if words.peek() == "the":
-        words.accept("the")
+    words.accept("the")
     ordinal = words.ordinal()
     if ordinal is None:
         words.fail(
@@ -169,12 +176,16 @@ def _nth(words: Words, ordinal: int) -> Rule:
     if count is None:
         if ordinal < 0 or words.peek() not in ("of", ",", ""):
             words.fail(["business day", "day", *WEEKDAYS, *(["of"] if ordinal > 0 else [])])
-        if ordinal > 31:
-            words.reject(["a day of the month"], f"no month has {ordinal} days")
         if not words.peek() or words.peek() == ",":
+            if ordinal > _LONGEST["month"]:
+                words.reject(["a day of the month"], f"no month has {ordinal} days")
             return Nth(ordinal, "day", Period("month"))
     words.expect("of")
-    return Nth(ordinal, count or "day", _period(words))
+    period = _period(words)
+    most = _LONGEST[period.unit] if count in (None, "day", "business day") else -(-_LONGEST[period.unit] // 7)
+    if abs(ordinal) > most:
+        words.reject(["a longer period"], f"no {period.unit} has {abs(ordinal)} of them")
+    return Nth(ordinal, count or "day", period)
 
 
 def _count(words: Words) -> Count | None:

@@ -35,6 +35,7 @@ ORDINALS = (
     "eleventh",
     "twelfth",
 )
+_LONGEST = 200
 _END = "the end of the sentence"
 _TOKEN = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}|\d+(?:st|nd|rd|th)?|[a-z]+|\S")
 # What people write, and what the grammar calls it.
@@ -65,6 +66,8 @@ class Words:
 
     def __init__(self, text: str, examples: Sequence[str]) -> None:
         self.text = " ".join(text.split())
+        if len(self.text) > _LONGEST:
+            raise SentenceError(f'"{self.text[:40]}...": longer than {_LONGEST} characters; say it in short sentences')
         self._examples = examples
         self._tokens = list(_TOKEN.finditer(self.text.lower()))
         self._at = 0
