@@ -22,9 +22,11 @@ def environment() -> dict[str, str]:
 
 def run(argv: Sequence[str | Path], *, cancel: Event | None = None, accept: Sequence[int] = (0,)) -> str:
     """Run a program to its end and return what it wrote; raises ProgramFailedError, CancelledError."""
-    with tempfile.NamedTemporaryFile(prefix="closekeeper-") as log:
-        child = processes.start(argv, log=Path(log.name), env=environment(), cwd=Path("/"), unprivileged=True)
+    with tempfile.TemporaryFile() as log:  # without a name, so that it is gone also when we are killed
+        log_path = Path(f"/dev/fd/{log.fileno()}")
+        child = processes.start(argv, log=log_path, env=environment(), cwd=Path("/"), unprivileged=True)
         wait(child, cancel)
+        log.seek(0)
         output = log.read().decode(errors="replace")
         if child.returncode not in accept:
             raise ProgramFailedError(f"{Path(argv[0]).name} ended with {child.returncode}: {output.strip()}")
