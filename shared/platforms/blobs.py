@@ -41,16 +41,22 @@ class AzureBlobContainer:
 
     def read_if_changed(self, name: str, etag: str | None) -> Blob | None:
         """The blob, or None when it still has that ETag (If-None-Match). Raises BlobNotFoundError."""
+        if etag is None:
+            return self.read(name)
         from azure.core import MatchConditions
-        from azure.core.exceptions import ResourceNotFoundError, ResourceNotModifiedError
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-        condition = {"etag": etag, "match_condition": MatchConditions.IfModified} if etag else {}
         try:
-            answer = self._client.get_blob_client(name).download_blob(**condition)
-        except ResourceNotModifiedError:
-            return None
+            answer = self._client.get_blob_client(name).download_blob(
+                etag=etag, match_condition=MatchConditions.IfModified
+            )
         except ResourceNotFoundError as error:
             raise BlobNotFoundError(name) from error
+        except HttpResponseError as error:
+            # The SDK calls 304 "modified" or "not modified" by the service's error code; the status is plain.
+            if error.status_code == 304:
+                return None
+            raise
         return Blob(data=answer.readall(), etag=str(answer.properties.etag))
 
     def replace(self, name: str, data: bytes, etag: str, content_type: str = "application/json") -> str:
