@@ -136,7 +136,7 @@ class DurableBackend(InMemoryOrchestrationBackend):
         """Queue only what can run: an instance in flight is queued again when it completes, a finished one never.
 
         The original queues an instance that is in flight, which holds up those behind it, and runs a finished one
-        again when a late result arrives, which may change its outcome.
+        again when a late result arrives, which ends it a second time.
         """
         instance = self._instances.get(instance_id)
         if instance is None or instance_id in self._orchestration_in_flight:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import durabletask.internal.orchestrator_service_pb2 as pb
 import httpx
 import pytest
 
 from local.functions_host import FunctionsHost, HostConfig
+from local.functions_host.durable_backend import LOCAL
 
 APP = Path(__file__).parent / "app"
 QUIET = {f"AzureWebJobs.{name}.Disabled": "1" for name in ("slow_timer", "every_90_minutes", "switched_off")}
@@ -45,6 +47,14 @@ class Running:
     def run(self, name: str, instance: str, given: Any = None) -> dict[str, Any]:
         self.start(name, instance, given)
         return self.finished(instance)
+
+    def let_go(self, name: str) -> None:
+        """End what the app holds under this name."""
+        Path(f"{self._effects}.{name}").touch()
+
+    def history(self, instance: str) -> list[pb.HistoryEvent]:
+        chunks = self.host.backend.StreamInstanceHistory(pb.StreamInstanceHistoryRequest(instanceId=instance), LOCAL)
+        return [event for chunk in chunks for event in chunk.events]
 
     def logs(self) -> list[dict[str, Any]]:
         return self.host.log.read()

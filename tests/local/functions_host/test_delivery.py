@@ -28,6 +28,7 @@ def chain(app: Running, faults: Faults, kinds: frozenset[str] = frozenset(KINDS)
     assert app.run("chain", instance, names)["output"] == [name.upper() for name in names]
     until(lambda: app.host.idle)
     assert app.status(instance)["output"] == [name.upper() for name in names]
+    assert sum(event.HasField("taskCompleted") for event in app.history(instance)) == len(names)
     counted = Counter(app.effects())
     return [counted[f"once {name}"] for name in names]
 

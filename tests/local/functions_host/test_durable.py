@@ -101,12 +101,15 @@ def test_terminate(app: Running, suspended: bool) -> None:
 
 
 def test_a_late_result_does_not_wake_a_terminated_instance(app: Running) -> None:
-    app.start("fan_out", "terminate-2", 9)
-    until(lambda: app.status("terminate-2"), lambda status: status["runtimeStatus"] == "Running")
+    app.start("holds", "terminate-2", "late")
+    until(app.effects, lambda effects: "held late" in effects)
     app.durable.post("instances/terminate-2/terminate")
     assert app.finished("terminate-2")["runtimeStatus"] == "Terminated"
+    app.let_go("late")
     until(lambda: app.host.idle)
     assert app.status("terminate-2")["runtimeStatus"] == "Terminated"
+    events = app.history("terminate-2")
+    assert sum(event.HasField("executionCompleted") for event in events) == 1
 
 
 def test_a_running_id_is_refused_and_a_finished_one_starts_anew(app: Running) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from local.functions_host import EasyAuth, Keys
 
-from .conftest import Running, Start
+from .conftest import Running, Start, until
 
 
 class TestRequests:
@@ -220,11 +220,30 @@ def test_limits_of_host_json(start_host: Start) -> None:
     app = start_host(settings={**settings, "AzureFunctionsJobHost__extensions__http__routePrefix": ""})
     statuses: list[int] = []
     callers = [
-        threading.Thread(target=lambda: statuses.append(app.client.get("/slow/0.5").status_code)) for _ in range(6)
+        threading.Thread(target=lambda: statuses.append(app.client.get("/held/x").status_code)) for _ in range(2)
     ]
     for caller in callers:
         caller.start()
+    until(app.effects, lambda effects: effects.count("held x") == 2)
+    assert app.client.get("/nothing").status_code == 429
+    app.let_go("x")
     for caller in callers:
         caller.join()
-    assert sorted(statuses) == [200, 200, 429, 429, 429, 429]
-    assert app.client.get("/slow/0").status_code == 200
+    assert statuses == [200, 200]
+    assert app.client.get("/nothing").status_code == 200
+
+
+def test_no_more_run_at_once_than_host_json_says(start_host: Start) -> None:
+    app = start_host(settings={"AzureFunctionsJobHost__extensions__http__maxConcurrentRequests": "1"})
+    first = threading.Thread(target=lambda: app.client.get("/api/held/y"))
+    first.start()
+    until(app.effects, lambda effects: "held y" in effects)
+    second = threading.Thread(target=lambda: app.client.get("/api/held/z"))
+    second.start()
+    app.let_go("z")
+    second.join(0.2)
+    assert "held z" not in app.effects()
+    app.let_go("y")
+    first.join()
+    second.join()
+    assert "held z" in app.effects()

@@ -28,6 +28,13 @@ def count(text: str) -> int:
     return path.read_text(encoding="utf-8").splitlines().count(text) if path.exists() else 0
 
 
+async def hold(name: str) -> None:
+    """Run until the test lets go of this name."""
+    effect(f"held {name}")
+    while not Path(f"{os.environ['EFFECTS']}.{name}").exists():
+        await asyncio.sleep(0.01)
+
+
 def describe(req: func.HttpRequest) -> func.HttpResponse:
     body = {
         "method": req.method,
@@ -111,6 +118,12 @@ def out_binding(req: func.HttpRequest) -> func.HttpResponse:
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
     effect("slow began")
     await asyncio.sleep(float(req.route_params["seconds"]))
+    return func.HttpResponse("done")
+
+
+@app.route(route="held/{name}", auth_level=func.AuthLevel.ANONYMOUS)
+async def held_request(req: func.HttpRequest) -> func.HttpResponse:
+    await hold(req.route_params["name"])
     return func.HttpResponse("done")
 
 
@@ -215,6 +228,16 @@ async def overlap(number: int) -> int:
     await asyncio.sleep(0.05)
     effect("overlap out")
     return number
+
+
+@app.orchestration_trigger(context_name="context")
+def holds(ctx: task.OrchestrationContext, name: str):
+    yield ctx.call_activity("held", input=name)
+
+
+@app.activity_trigger(input_name="name")
+async def held(name: str) -> None:
+    await hold(name)
 
 
 @app.orchestration_trigger(context_name="context")
