@@ -2,7 +2,8 @@
 
 import azure.durable_functions as df
 
-from functions import backup_verification
+from functions import backup_verification, change_execution, declared_estate, evidence_sealing
 
 app = df.DFApp()
-app.register_functions(backup_verification.blueprint)
+for module in (backup_verification, change_execution, declared_estate, evidence_sealing):
+    app.register_functions(module.blueprint)

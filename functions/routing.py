@@ -54,7 +54,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler answers. `body` is a pydantic model or JSON-ready data; None sends no body."""
+    """What a handler answers. `body` is a pydantic model or JSON-ready data; bytes are sent as they are, with the
+    Content-Type of `headers`; None sends no body."""
 
     body: object = None
     status: int = 200
@@ -134,11 +135,18 @@ def _body(model: type[BaseModel], data: bytes) -> BaseModel:
             400,
             "Bad request",
             "the body does not fit: see errors",
-            [("/" + "/".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors(include_url=False)],
+            [(_pointer(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False)],
         ) from error
 
 
+def _pointer(location: tuple[int | str, ...]) -> str:
+    return "".join(f"/{step}" for step in location)
+
+
 def _response(answer: Answer) -> func.HttpResponse:
+    if isinstance(answer.body, bytes):
+        headers = {"Cache-Control": "no-store", **answer.headers}
+        return func.HttpResponse(answer.body, status_code=answer.status, headers=headers)
     return _json_response(answer.status, answer.body, "application/json", answer.headers)
 
 

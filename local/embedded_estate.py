@@ -110,6 +110,7 @@ class EmbeddedEstate:
             "DRILL_POLL_SECONDS": "0.5",
             "BACKUP_VERIFICATION_SCHEDULE": "0 0 2 * * *",
             "DRILL_REAPER_SCHEDULE": "0 */5 * * * *",
+            "DECLARED_ESTATE_SCHEDULE": "0 * * * * *",
             "EVIDENCE_SEALING_SCHEDULE": "0 */15 * * * *",
         }
 
@@ -129,6 +130,11 @@ class EmbeddedEstate:
     def evidence(self) -> Any:
         """The container of evidence."""
         return self.blobs(_OWN_ACCOUNT).get_container_client("evidence")
+
+    @property
+    def state(self) -> Any:
+        """The container of the app's state."""
+        return self.blobs(_OWN_ACCOUNT).get_container_client("state")
 
     def _declared_accounts(self) -> list[str]:
         return [

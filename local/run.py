@@ -14,6 +14,7 @@ import httpx
 from local.embedded_estate import EmbeddedEstate, sample_settings
 from local.functions_host.config import HostConfig
 from local.functions_host.host import FunctionsHost
+from shared.estate.loading import load_estate
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _TERMINAL = {"completed", "failed", "terminated"}
@@ -28,10 +29,10 @@ def run(folder: Path, estate_file: Path, *, once: bool, port: int, journal_items
     """Start everything, drill, and stay until interrupted unless `once`. Raises StoryFailedError."""
     with ExitStack() as stack:
         say("Closekeeper on this machine: the declared estate on loopback, with real PostgreSQL servers.\n")
+        declared = load_estate(estate_file.read_text(encoding="utf-8"), str(estate_file))
+        environments = tuple(name for name, environment in declared.environments.items() if environment.postgres)
         estate = stack.enter_context(
-            EmbeddedEstate(
-                folder, estate_file, environments=("production",), progress=step, journal_items=journal_items
-            )
+            EmbeddedEstate(folder, estate_file, environments=environments, progress=step, journal_items=journal_items)
         )
         with step("The functions host, with the app in a worker process") as ended:
             settings = estate.settings()

@@ -6,7 +6,7 @@ nothing is lost when the waiting process dies.
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,7 @@ def get(server_id: str) -> ServerFacts | None:
     return ServerFacts(
         id=server.id or server_id,
         location=server.location,
-        state=str(properties.state if properties and properties.state else ""),
+        state=_text(properties.state) if properties else "",
         host=(properties.fully_qualified_domain_name or "") if properties else "",
         version=str(properties.version or "") if properties else "",
         sku=server.sku.name if server.sku else "",
@@ -199,6 +199,11 @@ def _submit(begin: Any, *arguments: object) -> str:
 
 
 _BUSY = {"ServerIsBusy", "ServerBusyWithOtherOperation", "OperationInProgress", "ServerIsNotReady", "Conflict"}
+
+
+def _text(value: str | Enum | None) -> str:
+    """The SDK gives an enum member for a value that it knows, whose str() is not its value, and text for others."""
+    return str(value.value if isinstance(value, Enum) else value or "")
 
 
 def _aware(value: datetime | None) -> datetime | None:

@@ -1,0 +1,27 @@
+"""The embedded estate for tests: one for each worker of the test run, since it takes seconds to bring up."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local.embedded_estate import EmbeddedEstate
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def _silently(title: str) -> Iterator[Callable[[str], None]]:
+    yield lambda word: None
+
+
+@pytest.fixture(scope="session")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEstate]:
+    """The single-company example with real servers and books; its outcomes' topic retries fast."""
+    folder = tmp_path_factory.mktemp("estate")
+    example = PROJECT / "examples" / "single-company" / "estate.yaml"
+    with EmbeddedEstate(
+        folder, example, environments=("production",), progress=_silently, journal_items=1000, event_time_scale=0.01
+    ) as running:
+        yield running

@@ -1,0 +1,120 @@
+"""Drills that must fail, and say why, and still clean up."""
+
+import shutil
+from pathlib import Path
+
+from local.azure.faults import Fault
+from local.embedded_estate import EmbeddedEstate
+from tests.drills.running import STRANGER, App, app
+
+
+def assert_failed_and_torn_down(running: App, report: dict[str, object], *words: str) -> None:
+    assert report["outcome"] == "failed"
+    for word in words:
+        assert any(word in failure for failure in report["failures"]), report["failures"]  # type: ignore[union-attr]
+    assert report["removed"] is True
+    assert running.temporary_servers() == []
+    (record,) = running.records(str(report["id"]))
+    assert record["body"]["outcome"] == "failed"
+    (event,) = running.events(str(report["id"]))
+    assert event["type"] == "Closekeeper.BackupVerification.DrillFailed"
+
+
+def test_one_journal_line_changed_after_the_fact_is_found_and_named(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    cluster = estate.server("production", "erp").cluster
+    assert cluster is not None
+    ((move, name, line, account),) = cluster.run_sql(
+        "select m.id, m.name, l.id, l.account_id from account_move m join account_move_line l on l.move_id = m.id "
+        "where m.inalterable_hash is not null order by m.id, l.id limit 1 offset 60",
+        database="contoso",
+    )
+    change = "update account_move_line set account_id = %s where id = %s"
+    ((other,),) = cluster.run_sql("select min(id) from account_account where id <> %s", [account], database="contoso")
+    cluster.run_sql(change, [other, line], database="contoso")
+    try:
+        with app(estate, tmp_path) as running:
+            report = running.drill("altered")
+            assert_failed_and_torn_down(running, report, name)
+            (books,) = [books for books in report["books"] if books["database"] == "contoso"]
+            assert [(finding["check"], finding["rows"]) for finding in books["findings"]] == [("hash chain", [move])]
+    finally:
+        cluster.run_sql(change, [account, line], database="contoso")
+
+
+def test_a_missing_log_segment_fails_the_restore(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    cluster = estate.server("production", "erp").cluster
+    assert cluster is not None
+    backup = cluster.take_base_backup()
+    for _ in range(3):  # three segments after the backup, so that the middle one is a gap and not the end
+        cluster.run_sql("select pg_switch_wal()")
+        cluster.run_sql("create table gap (a int); insert into gap select generate_series(1, 1000); drop table gap")
+        cluster.archive_now()
+    after = sorted(
+        path for path in cluster.archive.folder.iterdir() if len(path.name) == 24 and path.name > backup.first_segment
+    )
+    missing, aside = after[1], tmp_path / after[1].name
+    shutil.move(missing, aside)
+    try:
+        with app(estate, tmp_path / "host") as running:
+            report = running.drill("gap")
+            assert_failed_and_torn_down(running, report, "the restore failed")
+            assert report["rto_seconds"] is None
+    finally:
+        shutil.move(aside, missing)
+
+
+def test_a_terminated_drill_is_reaped_and_reported(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    with app(estate, tmp_path) as running:
+        drill = running.start_drill("terminated")
+        running.await_progress(drill, "restoring")
+        running.terminate(drill)
+        assert running.await_drill(drill)["status"] == "terminated"
+        assert len(running.temporary_servers()) == 1
+        running.reap_until_clean()
+        record = running.await_record(drill)
+        assert record["body"]["outcome"] == "failed"
+        assert any("ended without a report" in failure for failure in record["body"]["failures"])
+        assert running.temporary_servers() == []
+
+
+def test_a_create_that_comes_after_the_removal_does_not_stay(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    with app(estate, tmp_path) as running:
+        report = running.drill("late-create")
+        name = report["restored_server_id"].rpartition("/")[2]
+        estate.azure.add_flexible_server(report["restored_server_id"])  # the second delivery of the create request
+        assert running.temporary_servers() == [name]
+        running.reap_until_clean()
+
+
+def test_a_removal_that_is_refused_twice_succeeds_the_third_time(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    with app(estate, tmp_path) as running:
+        refused = estate.azure.faults.add(
+            Fault(
+                service="arm",
+                method="DELETE",
+                path="-drill-",
+                times=2,
+                status=409,
+                code="ScopeLocked",
+                message="a lock",
+            )
+        )
+        report = running.drill("refused-removal")
+        assert refused.applied == 2
+        assert (report["outcome"], report["removed"]) == ("passed", True)
+        assert running.temporary_servers() == []
+
+
+def test_what_is_not_in_the_registry_is_never_removed(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    assert estate.declared.backup_verification is not None
+    group = estate.declared.backup_verification.drills.resource_group
+    stranger = f"{group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{STRANGER}"
+    estate.azure.add_flexible_server(
+        stranger, tags={"closekeeper-drill": "drill:x", "closekeeper-expires": "2020-01-01"}
+    )
+    try:
+        with app(estate, tmp_path) as running:
+            running.fire("drill_reaper")
+            running.drill("beside-a-stranger")
+    finally:
+        assert estate.azure.flexible_server(stranger).state == "Ready"
