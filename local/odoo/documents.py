@@ -24,7 +24,7 @@ class Documents:
     attached: int = 0
     stored_bytes: int = 0
     _allowed: int = 0
-    _stored: set[str] = field(default_factory=set)
+    _stored: set[str] = field(default_factory=set[str])
 
     @property
     def stored(self) -> int:

@@ -46,7 +46,7 @@ def generate(connection: Connection, profile: Profile, upload: Upload | None = N
         ledger.writer.flush()
         operations.set_up(connection, profile, ledger)
         schema.add_constraints(connection, profile.version)
-    connection.execute("ANALYZE")
+        connection.execute("ANALYZE")
     return Summary(
         database=profile.database,
         version=profile.version,

@@ -4,7 +4,7 @@ Amounts are integers in the smallest unit of their currency, positive for debit,
 """
 
 import math
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -133,14 +133,14 @@ class Ledger:
     version: int
     hash_version: int
     unverifiable_wanted: int = 0
-    ids: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    gaps: list[Gap] = field(default_factory=list)
-    unverifiable: list[int] = field(default_factory=list)
-    secured: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    _numbers: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    _journal_heads: dict[int, str] = field(default_factory=dict)
-    _prefix_heads: dict[tuple[int, str], str] = field(default_factory=dict)
+    ids: Counter[str] = field(default_factory=Counter[str])
+    counts: Counter[str] = field(default_factory=Counter[str])
+    gaps: list[Gap] = field(default_factory=list[Gap])
+    unverifiable: list[int] = field(default_factory=list[int])
+    secured: Counter[int] = field(default_factory=Counter[int])
+    _numbers: Counter[tuple[int, str]] = field(default_factory=Counter[tuple[int, str]])
+    _journal_heads: dict[int, str] = field(default_factory=dict[int, str])
+    _prefix_heads: dict[tuple[int, str], str] = field(default_factory=dict[tuple[int, str], str])
 
     def next_id(self, table: str) -> int:
         self.ids[table] += 1

@@ -56,8 +56,8 @@ def _serial_tables(connection: Connection) -> list[tuple[str, set[str]]]:
     return [(table, set(columns)) for table, columns in rows]
 
 
-def _script(name: str, version: int) -> sql.SQL:
-    return sql.SQL("\n".join(_kept(line, version) for line in (_FOLDER / name).read_text().splitlines()))
+def _script(name: str, version: int) -> bytes:
+    return "\n".join(_kept(line, version) for line in (_FOLDER / name).read_text().splitlines()).encode()
 
 
 def _kept(line: str, version: int) -> str:

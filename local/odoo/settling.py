@@ -58,7 +58,7 @@ class Cashier:
 
     ledger: Ledger
     rates: Rates
-    _statements: dict[int, _Statement] = field(default_factory=dict)
+    _statements: dict[int, _Statement] = field(default_factory=dict[int, _Statement])
 
     def pay(self, settlement: Settlement, when: Instant, *, to_statement: bool) -> Deposit | None:
         """Post a payment and reconcile it with its invoice. With `to_statement`, its deposit is returned for later."""

@@ -29,6 +29,7 @@ _FIRST_PART = 40  # percent of an invoice that is paid in parts
 _MESSAGE_EVERY = 25
 
 type Fate = Literal["draft", "cancelled", "withdrawn"]
+type Queued = tuple[int, int, Callable[[], None]]
 _FATES: tuple[Fate, ...] = ("draft", "cancelled", "withdrawn")
 
 
@@ -45,7 +46,7 @@ class Story:
     rates: Rates
     cashier: Cashier
     die: Random
-    _queue: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
+    _queue: list[Queued] = field(default_factory=list[Queued])
     _queued: int = 0
     _written: int = 0
     _when: Instant = field(init=False)

@@ -1,9 +1,15 @@
 """Each injury does what it says, and no more."""
 
+from collections.abc import Callable
+
+import psycopg
 import pytest
 from psycopg import Connection
 
-from local.odoo.damage import INJURIES
+from local.memory_blobs import MemoryBlobContainer
+from local.odoo.damage import INJURIES, corrupt_document, corrupt_page, delete_document, truncate_document
+from local.postgres import PostgresCluster
+from shared.blob_container import BlobNotFoundError
 from tests.local.odoo import independent_checks
 from tests.local.odoo.conftest import VARIANTS, GenerateDatabase
 
@@ -36,7 +42,6 @@ def test_an_injury_changes_what_it_names(healthy: Connection, name: str) -> None
         before = digests(healthy)
         injury = INJURIES[name](healthy)
         after = digests(healthy)
-    assert injury.name == name
     assert injury.table in after
     changed = {key for key in before if before[key] != after.get(key)}
     assert changed, injury.done
@@ -57,6 +62,36 @@ def test_the_chain_sees_what_it_can_and_nothing_else(healthy: Connection, name: 
         INJURIES[name](healthy)
         _, broken = independent_checks.broken_hashes(healthy)
     assert len(broken) == (1 if name in SEEN_BY_HASHES else 0)
+
+
+def test_documents_are_damaged() -> None:
+    container = MemoryBlobContainer()
+    document = bytes(range(64))
+    for path in ("kept", "deleted", "corrupt", "truncated"):
+        container.create(path, document)
+    delete_document(container, "deleted")
+    corrupt_document(container, "corrupt")
+    truncate_document(container, "truncated")
+    with pytest.raises(BlobNotFoundError):
+        container.read("deleted")
+    corrupt = container.read("corrupt").data
+    assert len(corrupt) == len(document) != corrupt.count(0)
+    assert sum(one != other for one, other in zip(corrupt, document, strict=True)) == 1
+    assert container.read("truncated").data == document[:32]
+    assert container.read("kept").data == document
+
+
+def test_a_corrupt_page_is_noticed_when_it_is_read(
+    cluster: PostgresCluster, new_database: Callable[[], Connection]
+) -> None:
+    connection = new_database()
+    connection.execute("CREATE TABLE ledger AS SELECT n AS id, repeat('x', 100) AS name FROM generate_series(1, 999) n")
+    injury = corrupt_page(connection, cluster.data, "ledger", page=2)
+    assert injury.table == "ledger"
+    connection.execute("CREATE EXTENSION pg_buffercache")
+    connection.execute("SELECT pg_buffercache_evict_relation('ledger')")  # as a restart would
+    with pytest.raises(psycopg.errors.DataCorrupted, match="invalid page in block 2"):
+        connection.execute("SELECT sum(id) FROM ledger")
 
 
 def digests(connection: Connection) -> dict[str, str]:
