@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -52,6 +53,13 @@ def restore(clients: Clients, **more: Any) -> LROPoller[Any]:
 
 def state(clients: Clients, name: str = NAME) -> str:
     return clients.postgresql.servers.get(GROUP, name).properties.state
+
+
+def folder(azure: AzureSimulator, name: str) -> Path:
+    """Where a server's cluster is, or would be."""
+    source = azure.flexible_server(server_id("source")).cluster
+    assert source is not None
+    return source.folder.parent / name
 
 
 def refusal(error: pytest.ExceptionInfo[HttpResponseError]) -> str:
@@ -275,6 +283,8 @@ def test_the_plan_lets_an_operation_never_end(azure: AzureSimulator, clients: Cl
     answer = request(azure, "PUT", server_id(NAME) + "?api-version=2026-10-01", body=restore_body())
     assert answer.status_code == 202
     operation = answer.headers["azure-asyncoperation"].removeprefix(azure.resource_manager_url)
+    clients.postgresql.servers.begin_restart(GROUP, "source").result()
+    assert not folder(azure, NAME).exists()
     assert request(azure, "GET", operation).json()["status"] == "InProgress"
     assert request(azure, "GET", answer.headers["location"].removeprefix(azure.resource_manager_url)).status_code == 202
     assert state(clients) == "Provisioning"
@@ -288,12 +298,12 @@ def test_the_plan_lets_an_operation_never_end(azure: AzureSimulator, clients: Cl
 
 def test_a_deletion_that_interrupts_a_restore_leaves_nothing(azure: AzureSimulator, clients: Clients) -> None:
     azure.servers.behaviour.delete_interrupts = True
-    restore(clients)
-    folder = azure.flexible_server(server_id("source")).cluster
-    assert folder is not None
-    place = folder.folder.parent / NAME
+    restoring = restore(clients)
+    place = folder(azure, NAME)
     wait_until(lambda: place.exists())
     clients.postgresql.servers.begin_delete(GROUP, NAME).result()
+    with pytest.raises(HttpResponseError, match="ServerGroupDropping"):
+        restoring.result()
     with pytest.raises(ResourceNotFoundError):
         state(clients)
     assert not place.exists()
