@@ -136,9 +136,10 @@ class DeclaredEvent:
                 )
 
     def _anchors(self, first: date, last: date) -> Iterator[tuple[str, Anchor]]:
-        # Shifting keeps the order of days: what overlaps the range is anchored in the range shifted back, a bit wider.
-        first = max(self.since, self._unshift(first, self.ends) - 2 * DAY)
-        last = min(self.until, self._unshift(last, self.begins) + 2 * DAY)
+        # Shifting keeps the order of days: what overlaps the range is anchored in the range shifted back. Wider by a
+        # business day, because shifting closed days is not undone by shifting back, and by the night over midnight.
+        first = max(self.since, self._unshifted(first, self.ends, -1) - 2 * DAY)
+        last = min(self.until, self._unshifted(last, self.begins, 1) + 2 * DAY)
         seen: set[date] = set()
         if last < first:
             return
@@ -163,11 +164,11 @@ class DeclaredEvent:
             return self.at.business_days.add(anchor, offset.amount)
         return anchor + timedelta(days=offset.amount)
 
-    def _unshift(self, day: date, offset: Offset) -> date:
+    def _unshifted(self, day: date, offset: Offset, wider: int) -> date:
         if not offset.business:
             return day - timedelta(days=offset.amount)
-        step = -1 if offset.amount > 0 else 1
-        return self.at.business_days.add(self.at.business_days.add(day, -offset.amount), step)
+        business_days = self.at.business_days
+        return business_days.add(business_days.add(day, -offset.amount), wider)
 
     def _minutes(self, offset: Offset, default: int) -> int:
         return default if offset.minutes is None else offset.minutes

@@ -1,17 +1,22 @@
 """What happens when, what is in force and why, what comes next."""
 
+import random
 import time
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.finance_calendar.business_days import BusinessDayCalendar
 from shared.finance_calendar.calendar import FinanceCalendar
 from shared.finance_calendar.declaration import Kind
-from shared.finance_calendar.occurrences import Occurrence
+from shared.finance_calendar.occurrences import DeclaredEvent, Occurrence, Region
+from shared.finance_calendar.offsets import parse_offset, problem_of_pair
+from shared.finance_calendar.periods import FiscalCalendar
+from shared.finance_calendar.rules import parse_rule
 from tests.finance_calendar.declared import COMPANY, GROUP, compiled, utc, with_events
 from tests.finance_calendar.reference import unhurried
 
@@ -308,6 +313,31 @@ def test_a_range_gives_what_overlaps_it(calendar: FinanceCalendar, at: datetime,
     end = at + timedelta(hours=hours)
     expected = [each for each in ALL[calendar] if hours and each.start < end and at < each.end]
     assert calendar.events_between(at, end) == expected
+
+
+OFFSETS = (
+    *("-7 business days", "-1 business day", "-2 business days 06:00", "-1 day 18:00", "+0 days 05:00"),
+    *("+1 business day 12:00", "+2 days 03:00", "+5 business days", "+10 days"),
+)
+
+
+@pytest.mark.parametrize("holidays", ["CN", "IL", "DE-BY"])
+@pytest.mark.parametrize("rule", ["every day", "25th", "last day of month", "10th of month, nearest"])
+def test_any_offsets_from_any_day_are_found_in_any_range(rule: str, holidays: str) -> None:
+    """From closed days too, where shifting there and back does not end on the same day."""
+    chance = random.Random(rule + holidays)
+    region = Region("default", BusinessDayCalendar([holidays]), FiscalCalendar(), ZoneInfo("America/New_York"))
+    for begins, ends in product(OFFSETS, OFFSETS):
+        offsets = parse_offset(begins), parse_offset(ends)
+        if problem_of_pair(*offsets):
+            continue
+        event = DeclaredEvent("event", "", frozenset(Kind), ((rule, parse_rule(rule)),), *offsets, "", region)
+        everything = list(event.occurrences(utc("2025-06-01"), utc("2027-06-01")))
+        for _ in range(30):
+            at = utc("2025-10-01") + timedelta(hours=chance.randint(0, 24 * 450))
+            until = at + timedelta(hours=chance.choice([1, 30, 200]))
+            expected = [each for each in everything if each.start < until and at < each.end]
+            assert list(event.occurrences(at, until)) == expected
 
 
 @unhurried
