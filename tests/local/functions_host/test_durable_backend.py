@@ -130,6 +130,7 @@ def test_an_instance_in_flight_does_not_hold_up_the_others(engine: Engine) -> No
     engine.start("a")
     item = next(engine.items)
     engine.backend.RaiseEvent(pb.RaiseEventRequest(instanceId="a", name="x"), LOCAL)
+    assert "a" not in engine.backend._orchestration_queue
     engine.start("b")
     assert next(engine.items).orchestratorRequest.instanceId == "b"
     engine.complete(item)
