@@ -2,8 +2,8 @@
 
 import azure.durable_functions as df
 
-from functions import backup_verification, change_execution, declared_estate, evidence_sealing
+from functions import backup_verification, change_execution, declared_estate, evidence_sealing, operator_api
 
 app = df.DFApp()
-for module in (backup_verification, change_execution, declared_estate, evidence_sealing):
+for module in (backup_verification, change_execution, declared_estate, evidence_sealing, operator_api):
     app.register_functions(module.blueprint)
