@@ -104,8 +104,9 @@ def row(what: str, ours: float, baseline: float, name: str, bound: float | None 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="few repetitions, for CI")
-    times = 3 if parser.parse_args().smoke else 40
+    parser.add_argument("--smoke", action="store_true", help="few repetitions, and bounds are only reported")
+    smoke = parser.parse_args().smoke
+    times = 3 if smoke else 40
     declared = declaration()
     start = time.process_time()
     compile_calendar(declared).in_force(NOW)
@@ -150,7 +151,7 @@ def main() -> int:
         seconds(lambda: stepped(today, 250, rest), times),
         "day by day with `holidays`",
     )
-    return 0 if all(kept) else 1
+    return 0 if smoke or all(kept) else 1
 
 
 DAY = timedelta(days=1)
