@@ -32,8 +32,8 @@ class Scope:
     environment: str
     tenant: str | None = None
     automation: str | None = None
-    classes: frozenset[str] | None = None
-    targets: frozenset[str] | None = None
+    classes: tuple[str, ...] | None = None
+    targets: tuple[str, ...] | None = None
 
     def covers(self, change: Change) -> bool:
         """Whether the change is wholly inside: one that concerns all tenants is not covered by one tenant's."""

@@ -5,7 +5,7 @@ refusals too. Everything may come twice: the same request again answers the same
 NotPermittedError (403), NotKnownError (404), ConflictError (409) and InvalidRequestError (422).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,11 +21,12 @@ from shared.changes.overrides import Override, StopSwitch
 from shared.changes.plan import Plan
 from shared.changes.policy import OverrideKind, Policy
 from shared.changes.ports import Entry, Services
-from shared.evidence.canonical import plain
+from shared.changes.state import to_data
 from shared.identity import Caller, Machine
 
 _AUTOMATION = "changes"
 _KEPT = timedelta(days=90)
+_LATER = frozenset({"uses", "answer", "granted", "refused", "revoked", "revoked_by", "revoked_at"})
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,16 @@ def answer_approval(
         after = claims.change_item(services.store, claims.APPROVALS, Approval, approval_id, answer)
     if after.answer is not None:
         kind = "approval_granted" if after.answer.granted else "approval_denied"
-        _record(services, kind, f"approval:{approval_id}", after.answer.at, after.answer.by, after, after.environment)
+        _record(
+            services,
+            kind,
+            f"approval:{approval_id}",
+            after.answer.at,
+            after.answer.by,
+            after,
+            after.answer,
+            after.environment,
+        )
     return after, _instances(services, after.change_ids)
 
 
@@ -109,7 +119,9 @@ def request_exception(
         )
     made = _add(services, claims.EXCEPTIONS, FreezeException, new.id, new, lambda e: now < e.end + _KEPT)
     subject = f"exception:{made.id}"
-    _record(services, "exception_requested", subject, made.requested_at, made.requested_by, made, scope.environment)
+    _record(
+        services, "exception_requested", subject, made.requested_at, made.requested_by, made, None, scope.environment
+    )
     return made
 
 
@@ -125,7 +137,7 @@ def rule_on_exception(
     ruling = after.granted if granted else after.refused
     if ruling is not None:
         kind = "exception_granted" if granted else "exception_denied"
-        _record(services, kind, f"exception:{after.id}", ruling.at, ruling.by, after, after.scope.environment)
+        _record(services, kind, f"exception:{after.id}", ruling.at, ruling.by, after, ruling, after.scope.environment)
     return after
 
 
@@ -137,8 +149,8 @@ def revoke_exception(services: Services, by: Caller, exception_id: str, *, note:
 
     after = _change_exception(services, by, exception_id, revoked, now)
     if after.revoked is not None:
-        subject, environment = f"exception:{after.id}", after.scope.environment
-        _record(services, "exception_revoked", subject, after.revoked.at, after.revoked.by, after, environment)
+        subject, ruling, environment = f"exception:{after.id}", after.revoked, after.scope.environment
+        _record(services, "exception_revoked", subject, ruling.at, ruling.by, after, ruling, environment)
     return after
 
 
@@ -179,7 +191,7 @@ def set_override(
             now=now,
         )
     made = _add(services, claims.OVERRIDES, Override, new.id, new, lambda o: now < o.end + _KEPT)
-    _record(services, "override_set", f"override:{made.id}", made.set_at, made.set_by, made, environment)
+    _record(services, "override_set", f"override:{made.id}", made.set_at, made.set_by, made, None, environment)
     return made
 
 
@@ -192,7 +204,9 @@ def revoke_override(services: Services, by: Caller, override_id: str, *, now: da
         )
     if after.revoked_at is not None:
         subject = f"override:{after.id}"
-        _record(services, "override_revoked", subject, after.revoked_at, after.revoked_by, after, after.environment)
+        _record(
+            services, "override_revoked", subject, after.revoked_at, after.revoked_by, after, None, after.environment
+        )
     return after
 
 
@@ -241,7 +255,7 @@ def _throw(
 
     after = services.store.update(claims.STOP_SWITCH, StopSwitch, throw)
     kind = "stop_switch_pulled" if after.pulled else "stop_switch_released"
-    _record(services, kind, "stop-switch", after.at, after.by, after, None)
+    _record(services, kind, "stop-switch", after.at, after.by, after, None, None)
     return after
 
 
@@ -286,7 +300,7 @@ def _new_id(by: Caller, now: datetime, key: str | None, *about: str) -> str:
 @contextmanager
 def _refusals_recorded(
     services: Services, by: Caller, subject: str, now: datetime, environment: str | None = None
-) -> Iterator[None]:
+) -> Generator[None]:
     """Who was turned down, and why, is evidence."""
     try:
         yield
@@ -312,10 +326,15 @@ def _record(
     time: datetime,
     actor: str | None,
     item: object,
+    ruling: object,
     environment: str | None,
 ) -> None:
-    """Record what now stands. Its time is the item's own, so that a repeated request records nothing new."""
-    body: Mapping[str, object] = {"item": plain(item)}
+    """Record an item with the ruling that it got.
+
+    The time is the ruling's own, and what may change later (uses, other rulings) is left out, so that a repeated
+    request records nothing new.
+    """
+    facts = {name: value for name, value in to_data(item).items() if name not in _LATER}
     entry = Entry(
         automation=_AUTOMATION,
         kind=kind,
@@ -323,6 +342,6 @@ def _record(
         time=time,
         environment=environment,
         actor=actor,
-        body=body,
+        body={"item": facts, "ruling": None if ruling is None else to_data(ruling)},
     )
     executor.record(services, entry)

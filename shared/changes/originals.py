@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Layer:
-    """One automation's hand on one fact: what it found, and all that it set since, newest last.
+    """One automation's hand on one fact: what it found, and all that was set since by it, newest last.
 
     A value is noted before the act, so the newest may not be real yet and an older one may still be.
     """
@@ -99,7 +99,8 @@ def _released(stack: tuple[Layer, ...], owner: str) -> tuple[Layer, ...]:
         return stack
     gone, above = stack[index], stack[index + 1 :]
     if above and _is_ours(above[0].found, gone):
-        above = (replace(above[0], found=gone.found), *above[1:])
+        # Its act may never have happened, so what the gone one set may still be there and is now this one's to undo.
+        above = (replace(above[0], found=gone.found, set=(*gone.set, *above[0].set)), *above[1:])
     return (*stack[:index], *above)
 
 
