@@ -1,7 +1,6 @@
 """The validator's errors in words: what is wrong, and what would be right."""
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -9,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from shared.estate.declared import HiddenValueError
 from shared.estate.models import field_words, model_at, names_of
-from shared.estate.problems import Path, did_you_mean, shortened
+from shared.estate.problems import Path, did_you_mean, nearest, shortened
 
 _SIMPLE = {
     "int": ("is no whole number", "write one such as 3"),
@@ -42,7 +41,7 @@ def explained(error: ErrorDetails, root: type[BaseModel], document: object) -> t
         return path, "has no value", "write one, or leave the line out"
     hidden = isinstance(context.get("error"), HiddenValueError)
     what, remedy = _wrong(kind, error["msg"], context)
-    return path, what if hidden else _with_value(what, value), remedy
+    return path, shortened(what if hidden else _with_value(what, value), 400), shortened(remedy, 400)
 
 
 def _missing(root: type[BaseModel], path: Path) -> tuple[str, str]:
@@ -57,9 +56,9 @@ def _known(root: type[BaseModel], path: Path, document: object) -> str:
     if model is None:
         return "remove it"
     written = _entries_at(document, path[:-1])
-    meant = get_close_matches(name.lower(), names_of(model), n=1, cutoff=0.8)
-    if meant and meant[0] in written:
-        return f"remove it, `{meant[0]}` is here already"
+    meant = nearest(name, names_of(model), cutoff=0.8)
+    if meant in written:
+        return f"remove it, `{meant}` is here already"
     return did_you_mean(name, [known for known in names_of(model) if known not in written], "known here")
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.estate.loading import load_estate, read_estate
-from shared.estate.problems import EstateInvalidError, Problem
+from shared.estate.problems import EstateInvalidError, Problem, nearest
 from tests.estate.files import SINGLE_COMPANY, SMALL
 
 
@@ -107,3 +107,17 @@ def test_advice_is_placed_by_path() -> None:
     read = read_estate(SMALL, "here.yaml")
     problem = read.problem(("tiers", "critical", "rto"), "what", "remedy")
     assert str(problem) == "here.yaml:8:29: tiers.critical.rto: what; remedy"
+
+
+def test_among_many_names_the_nearest_is_still_found() -> None:
+    names = {f"tenant-{number:04}-{kind}" for number in range(2000) for kind in ("files", "dumps")}
+    assert nearest("tenant-0815-fils", names) == "tenant-0815-files"
+    assert nearest("tennant-0815-files", names) == "tenant-0815-files"
+    assert nearest("Tenant-1999-dumps", names) == "tenant-1999-dumps"
+    assert nearest("zzzz", names) is None
+
+
+def test_a_long_value_does_not_flood_the_message() -> None:
+    text = SMALL.replace("rto: 2h", f"rto: {'long ' * 2000}").replace("last business day of month", "last " * 2000)
+    assert {problem.path for problem in problems(text)} == {"tiers.critical.rto", "calendar.events.month-end.when"}
+    assert all(len(str(problem)) < 1000 for problem in problems(text))

@@ -61,7 +61,7 @@ ODD = [
     ),
     *({"<<": {}}, {"key": "value"}, {"": ""}, {"from": "+400 business days", "when": "25th", "kinds": "peak"}),
 ]
-many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def load(text: str | bytes) -> None:
