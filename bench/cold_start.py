@@ -7,6 +7,7 @@ Also prints what our app imports beyond the bare one, slowest first. Exits 1 whe
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def index(app: Path, *, import_times: bool = False) -> tuple[dict[str, float], s
         capture_output=True,
         text=True,
         check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     )
     if done.returncode:
         sys.exit(done.stderr[-3000:])
