@@ -39,7 +39,7 @@ blueprint = df.Blueprint()
 WAKE = "recheck"
 """The external event that makes a waiting change look again. It carries nothing: what was decided is looked up."""
 
-_STEPS_PER_HISTORY = 400
+STEPS_PER_HISTORY = 400
 """After so many steps a change begins a new history, so that waiting for hours does not make each replay longer."""
 
 _PERSISTENT = task.RetryPolicy(
@@ -139,7 +139,7 @@ def change(ctx: task.OrchestrationContext, inp: Any) -> Steps[Any]:
         change_id=wanted.id, automation=wanted.automation, environment=wanted.environment, tenant=wanted.tenant
     )
     woken = ctx.wait_for_external_event(WAKE)
-    for _ in range(_STEPS_PER_HISTORY):
+    for _ in range(STEPS_PER_HISTORY):
         now = step(progress)
         if now is Phase.DONE:
             result = progress.result or Result.FAILED

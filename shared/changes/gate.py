@@ -223,7 +223,12 @@ def _passes_or(
             f"exception {exception.id} ({exception.ticket}), granted by {exception.granted.by}, "
             f"passes the {what} freeze"
         )
-        data = {**finding.reason.data, "exception": exception.id, "ticket": exception.ticket}
+        data = {
+            **finding.reason.data,
+            "exception": exception.id,
+            "ticket": exception.ticket,
+            "granted_by": exception.granted.by,
+        }
         yield _Finding(Outcome.ALLOW, Reason(ReasonCode.EXCEPTION_USED, sentence, data), exception=exception.id)
     else:
         yield finding

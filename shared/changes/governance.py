@@ -305,7 +305,12 @@ def _refusals_recorded(
     try:
         yield
     except (NotPermittedError, ConflictError, InvalidRequestError) as error:
-        body = {"caller": by.name, "machine": isinstance(by, Machine), "why": str(error), "error": type(error).__name__}
+        body = {
+            "asked_by": by.name,
+            "machine": isinstance(by, Machine),
+            "why": str(error),
+            "error": type(error).__name__,
+        }
         entry = Entry(
             automation=_AUTOMATION,
             kind="access_refused",

@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).resolve().parents[3]))  # a deployed app has 
 from functions import change_execution
 from tests.changes.world import World
 
+change_execution.STEPS_PER_HISTORY = 9  # fewer than one change takes, so that every one goes through a new history
 change_execution.use(World(Path(os.environ["WORLD"])).services)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
