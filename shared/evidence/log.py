@@ -64,7 +64,8 @@ class LeavesReference(_Stored):
 
 class Seal(_Stored):
     """One seal. `peaks` are the tree's perfect subtrees, from which it can be continued; `previous` is the SHA-256 of
-    the seal before, None for the first. `swept_at` is when all records were last compared with all leaves.
+    the seal before, None for the first. `swept_at` is when all records were last compared with all leaves,
+    None while that was never done to the end.
     """
 
     schema_: Literal["closekeeper.evidence.seal/1"] = Field(default="closekeeper.evidence.seal/1", alias="schema")
@@ -75,7 +76,7 @@ class Seal(_Stored):
     previous: Hash | None
     leaves: LeavesReference
     sealed_at: AwareDatetime
-    swept_at: AwareDatetime
+    swept_at: AwareDatetime | None
     app_version: str
 
     @property

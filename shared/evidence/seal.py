@@ -45,21 +45,24 @@ def seal_records(
     """
     last = newest_seal(container)
     moment = max(now, last.sealed_at) if last else now
-    sweep = last is None or moment - last.swept_at >= SWEEP_EVERY
+    swept_at = last.swept_at if last else None
+    sweep = swept_at is None or moment - swept_at >= SWEEP_EVERY
     names = _unsealed(container, last, moment, sweep=sweep)
     batches: list[Sequence[str]] = list(batched(names, largest, strict=False)) or ([()] if sweep else [])
     tree = last.tree() if last else CompactRange()
     made: list[Seal] = []
     for position, batch in enumerate(batches, start=1):
-        swept_at = moment if last is None or (sweep and position == len(batches)) else last.swept_at
+        if sweep and position == len(batches):
+            swept_at = moment
+        sequence = last.sequence + 1 if last else 1
         leaves = _add_leaves(container, tree, batch)
         seal = Seal(
-            sequence=last.sequence + 1 if last else 1,
+            sequence=sequence,
             tree_size=tree.size,
             root=tree.root().hex(),
             peaks=tuple(peak.hex() for peak in tree.peaks),
             previous=last.sha256 if last else None,
-            leaves=_store(container, leaves, last.sequence + 1 if last else 1),
+            leaves=_store(container, leaves, sequence),
             sealed_at=moment,
             swept_at=swept_at,
             app_version=app_version,

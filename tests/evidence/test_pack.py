@@ -111,6 +111,8 @@ class TestContent:
 
     def test_same_log_and_choice_are_the_same_bytes(self) -> None:
         assert packed(PERIOD) == packed(PERIOD)
+        with zipfile.ZipFile(io.BytesIO(packed(PERIOD))) as archive:
+            assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
     def test_needs_a_seal(self) -> None:
         container = MemoryBlobContainer()
@@ -167,6 +169,12 @@ def record_removed(files: dict[str, bytes]) -> str:
 
 def record_added(files: dict[str, bytes]) -> str:
     forged = record(700, NOON + 2 * HOUR)
+    files[forged.name] = forged.data
+    return forged.name
+
+
+def record_added_from_after_the_newest_seal(files: dict[str, bytes]) -> str:
+    forged = record(700, NOON + 20 * HOUR)
     files[forged.name] = forged.data
     return forged.name
 
@@ -292,6 +300,7 @@ CAREFUL = [
     (record_altered, "record-altered"),
     (record_removed, "record-missing"),
     (record_added, "record-unsealed"),
+    (record_added_from_after_the_newest_seal, "record-unsealed"),
     (proofs_swapped, "proof-swapped"),
     (proof_of_another_renamed, "proof-wrong"),
     (proof_altered, "proof-wrong"),

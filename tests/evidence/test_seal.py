@@ -130,10 +130,10 @@ class TestSealing:
 
         container = FullListing()
         write_records(container, range(3), NOON - 2 * DAY)
-        for step in range(3):
+        for step in range(0, 50, 5):
             seal(container, NOON + step * HOUR)
         write_records(container, range(3, 6))
-        seal(container, NOON + 4 * HOUR)
+        seal(container, NOON + 2 * DAY + 4 * HOUR)
         assert_all_sealed_once(container)
 
     def test_anything_among_the_records_is_sealed_and_the_verifier_judges_it(self) -> None:
@@ -188,6 +188,16 @@ class TestInterruptions:
         container.left = float("inf")
         write_records(container, range(7, 9))
         seal(container, NOON + 2 * MINUTE, largest=3)
+        assert_all_sealed_once(container)
+
+    def test_a_sweep_that_crashed_is_done_again_at_once(self) -> None:
+        container = Crashing()
+        write_records(container, range(10), NOON - 5 * DAY)
+        container.left = 2
+        with pytest.raises(CrashError):
+            seal(container, NOON, largest=4)
+        container.left = float("inf")
+        seal(container, NOON + MINUTE, largest=4)
         assert_all_sealed_once(container)
 
     def test_a_sealer_overtaken_in_the_middle_stops(self) -> None:
@@ -307,6 +317,11 @@ class TestBrokenLog:
     def test_with_something_else_than_a_seal(self, container: MemoryBlobContainer) -> None:
         self.change(container, "seals/00000003.json", extra=1)
         self.refused(container, "is no seal")
+
+    def test_with_a_seal_in_other_bytes(self, container: MemoryBlobContainer) -> None:
+        blob = container.read("seals/00000003.json")
+        container.replace("seals/00000003.json", json.dumps(json.loads(blob.data), indent=1).encode(), blob.etag)
+        self.refused(container, "altered")
 
     def test_with_a_seal_under_another_number(self, container: MemoryBlobContainer) -> None:
         self.change(container, "seals/00000003.json", sequence=4)

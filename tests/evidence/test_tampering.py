@@ -423,6 +423,18 @@ def history_written_anew_and_cut_off(files: dict[str, bytes]) -> str:
     return "published seal 4"
 
 
+def history_written_anew_in_fewer_seals(files: dict[str, bytes]) -> str:
+    """All records are there, one altered, under one seal instead of four."""
+    change_record(files, 7)
+    names = sorted(name for name in files if name.startswith("records/") and b"change:009" not in files[name])
+    old = content(files, seal_name(4))
+    for sequence in (2, 3, 4):
+        del files[leaves_name(files, sequence)], files[seal_name(sequence)]
+    rebuild(files, lambda _: names)
+    edit(files, seal_name(1), sealed_at=old["sealed_at"])
+    return "published seal 4"
+
+
 def last_seal_backdated(files: dict[str, bytes]) -> str:
     edit(files, seal_name(4), sealed_at="2026-11-22T15:00:30.000000Z")
     return seal_name(4)
@@ -435,6 +447,7 @@ def last_seal_backdated(files: dict[str, bytes]) -> str:
         (history_written_anew, "history-rewritten"),
         (record_removed_from_a_history_written_anew, "history-rewritten"),
         (history_written_anew_and_cut_off, "tail-truncated"),
+        (history_written_anew_in_fewer_seals, "history-rewritten"),
         (last_seal_backdated, "seal-altered"),
     ],
     ids=lambda value: value.__name__ if callable(value) else value,
