@@ -108,7 +108,7 @@ class App:
         """End the orchestration from outside, as an operator with the system key can."""
         answer = httpx.post(
             f"{self.host.url}/runtime/webhooks/durabletask/instances/{drill}/terminate",
-            params={"code": self.host.system_key("durabletask_extension"), "reason": "test"},
+            params={"code": self.host.system_key("durabletask"), "reason": "test"},
         )
         assert answer.status_code == 202, answer.text
 
