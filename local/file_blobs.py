@@ -38,12 +38,16 @@ class FileBlobContainer:
             return self._put(name, data)
 
     def list(self, prefix: str = "", start_from: str | None = None) -> Iterator[BlobFacts]:
-        names = sorted(unquote(path.name) for path in self._folder.glob("blob-*"))
-        for name in (name.removeprefix("blob-") for name in names):
-            if name.startswith(prefix) and (start_from is None or name >= start_from):
+        names = sorted(unquote(path.name).removeprefix("blob-") for path in self._folder.glob("blob-*"))
+        for name in names:
+            if not name.startswith(prefix) or (start_from is not None and name < start_from):
+                continue
+            try:
                 blob = self.read(name)
                 modified = datetime.fromtimestamp(self._path(name).stat().st_mtime, UTC)
-                yield BlobFacts(name, blob.etag, len(blob.data), modified)
+            except (BlobNotFoundError, FileNotFoundError):
+                continue  # deleted since the names were listed
+            yield BlobFacts(name, blob.etag, len(blob.data), modified)
 
     def delete(self, name: str, etag: str | None = None) -> None:
         with self._locked(name):
