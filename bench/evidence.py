@@ -40,7 +40,11 @@ def body(number: int) -> dict[str, Json]:
         "before": {"sku": "Standard_D2ds_v5", "replicas": 2},
         "after": {"sku": "Standard_D4ds_v5", "replicas": 2 + number % 5},
         "reason": "month-end close begins in 2 business days",
-        "decision": {"verdict": "allow", "reasons": ["no freeze", "budget 3 of 10"], "plan": hexadecimal(str(number).encode())},
+        "decision": {
+            "verdict": "allow",
+            "reasons": ["no freeze", "budget 3 of 10"],
+            "plan": hexadecimal(b"%d" % number),
+        },
         "seconds": number % 977 / 8,
     }
 
