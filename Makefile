@@ -2,6 +2,7 @@
 .PHONY: help setup run test lint types bench plan lock lock-check clean
 PY := .venv/bin/python
 JOBS ?= 2
+BENCHES := $(basename $(notdir $(wildcard bench/[a-z]*.py)))
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,7 +22,7 @@ lint: setup ## Check style, types and the layers of the design
 	@.venv/bin/lint-imports --no-cache
 
 bench: setup ## Run the benchmarks; SMOKE=1 makes them small
-	@set -e; for each in bench/[a-z]*.py; do echo "== $$each"; $(PY) $$each $(if $(filter 1,$(SMOKE)),--smoke); done
+	@set -e; for each in $(BENCHES); do echo "== $$each"; $(PY) -m bench.$$each $(if $(filter 1,$(SMOKE)),--smoke); done
 
 plan: setup ## Print the finance calendar as the automations see it: DAYS=90 ESTATE=... FORMAT=text|json|ics
 	@$(PY) -m functions.command_line plan --days $(or $(DAYS),90) $(if $(ESTATE),--estate $(ESTATE)) \

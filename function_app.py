@@ -2,8 +2,16 @@
 
 import azure.durable_functions as df
 
-from functions import backup_verification, change_execution, declared_estate, evidence_sealing, operator_api
+from functions import (
+    backup_verification,
+    change_execution,
+    change_services,
+    declared_estate,
+    evidence_sealing,
+    operator_api,
+)
 
+change_execution.use(change_services.services)
 app = df.DFApp()
 for module in (backup_verification, change_execution, declared_estate, evidence_sealing, operator_api):
     app.register_functions(module.blueprint)

@@ -14,7 +14,7 @@ from shared.identity import Caller, Machine, Person, Role
 from shared.platforms import settings
 
 _ROLE_CLAIM = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
-_NAME_CLAIM = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name"
+_NAME_HEADER = "x-ms-client-principal-name"
 _KEY_HOLDER = Machine("function-key", frozenset({Role.READER, Role.OPERATOR}))
 
 
@@ -59,15 +59,12 @@ def caller_of(headers: Mapping[str, str], *, platform_authentication: bool) -> C
     roles = frozenset(role for role in Role if role in granted)
     if _claim(principal, "idtyp") == "app":
         return Machine(_claim(principal, "oid") or _claim(principal, "appid") or "unknown", roles - {Role.APPROVER})
-    name = (
-        _claim(principal, "preferred_username")
-        or _claim(principal, principal.name_typ)
-        or _claim(principal, _NAME_CLAIM)
-    )
+    # Never the display name: two people may share one, and who asked must not approve.
+    name = _claim(principal, "preferred_username") or _claim(principal, "upn") or headers.get(_NAME_HEADER, "")
     if not name:
-        raise InvalidPrincipalError("X-MS-CLIENT-PRINCIPAL has no user name claim")
-    return Person(name, roles)
+        raise InvalidPrincipalError("X-MS-CLIENT-PRINCIPAL has no user name claim (preferred_username or upn)")
+    return Person(name.lower(), roles)  # user names of Entra do not differ by case
 
 
-def _claim(principal: _ClientPrincipal, typ: str | None) -> str:
+def _claim(principal: _ClientPrincipal, typ: str) -> str:
     return next((claim.val for claim in principal.claims if claim.typ == typ), "")

@@ -65,7 +65,8 @@ def use(provide: Callable[[], Services]) -> None:
     _provide = provide
 
 
-def _services() -> Services:
+def services() -> Services:
+    """The services that `use` named; raises RuntimeError when it was not called."""
     if _provide is None:
         raise RuntimeError("change_execution.use was not called: the app that registers the blueprint must call it")
     return _provide()
@@ -247,7 +248,7 @@ def change_admit(input: Any) -> Any:
     asked = from_data(AdmitInput, input)
     return to_data(
         executor.admit(
-            _services(),
+            services(),
             asked.change,
             plan_hash=asked.plan_hash,
             owner=asked.owner,
@@ -261,7 +262,7 @@ def change_admit(input: Any) -> Any:
 @blueprint.activity_trigger(input_name="input", activity="change_gate")
 def change_gate(input: Any) -> Any:
     """Decide, and take what an allowed attempt needs."""
-    return to_data(executor.gate(_services(), input["change_id"], input["run"], input["attempt"]))
+    return to_data(executor.gate(services(), input["change_id"], input["run"], input["attempt"]))
 
 
 @blueprint.activity_trigger(input_name="input", activity="change_rehearse")
@@ -270,7 +271,7 @@ def change_rehearse(input: Any) -> Any:
     asked = from_data(RehearseInput, input)
     return to_data(
         executor.rehearse(
-            _services(),
+            services(),
             asked.change,
             plan_hash=asked.plan_hash,
             run=asked.run,
@@ -284,38 +285,38 @@ def change_rehearse(input: Any) -> Any:
 @blueprint.activity_trigger(input_name="input", activity="change_act")
 def change_act(input: Any) -> Any:
     """Act, if that is still allowed and not done."""
-    return to_data(executor.act(_services(), input["change_id"], input["run"], input["attempt"]))
+    return to_data(executor.act(services(), input["change_id"], input["run"], input["attempt"]))
 
 
 @blueprint.activity_trigger(input_name="input", activity="change_poll")
 def change_poll(input: Any) -> Any:
     """Ask how a long operation stands."""
-    return to_data(executor.poll(_services(), input["change_id"], input["run"], input["operation"] or ""))
+    return to_data(executor.poll(services(), input["change_id"], input["run"], input["operation"] or ""))
 
 
 @blueprint.activity_trigger(input_name="input", activity="change_verify")
 def change_verify(input: Any) -> Any:
     """Look whether the wanted state is real."""
-    return to_data(executor.verify(_services(), input["change_id"], input["run"]))
+    return to_data(executor.verify(services(), input["change_id"], input["run"]))
 
 
 @blueprint.activity_trigger(input_name="input", activity="change_undo")
 def change_undo(input: Any) -> Any:
     """Take back what cannot be verified."""
-    return to_data(executor.undo(_services(), input["change_id"], input["run"], input["attempt"]))
+    return to_data(executor.undo(services(), input["change_id"], input["run"], input["attempt"]))
 
 
 @blueprint.activity_trigger(input_name="input", activity="change_finish")
 def change_finish(input: Any) -> Any:
     """End the run."""
-    executor.finish(_services(), input["change_id"], input["run"], Result(input["result"]), input["detail"])
+    executor.finish(services(), input["change_id"], input["run"], Result(input["result"]), input["detail"])
     return to_data(Nothing())
 
 
 @blueprint.activity_trigger(input_name="input", activity="change_record")
 def change_record(input: Any) -> Any:
     """Write evidence."""
-    executor.record(_services(), from_data(Entry, input))
+    executor.record(services(), from_data(Entry, input))
     return to_data(Nothing())
 
 
@@ -404,4 +405,4 @@ def _record(ctx: task.OrchestrationContext, entry: Entry) -> Steps[None]:
 def change_plan_open(input: Any) -> Any:
     """Check and keep a plan."""
     order = from_data(PlanOrder, input)
-    return to_data(planning.open_plan(_services(), order.changes, order.dry_run))
+    return to_data(planning.open_plan(services(), order.changes, order.dry_run))

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from functions.change_execution import use, wake
-from functions.change_services import services
+from functions.change_execution import services, wake
 from functions.routing import Answer, Call, Problem, Route, add_routes
 from shared.changes import governance
 from shared.changes.errors import ConflictError, InvalidRequestError, NotKnownError, NotPermittedError
@@ -22,7 +21,6 @@ from shared.changes.state import to_data
 from shared.identity import Role
 
 blueprint = df.Blueprint()
-use(services)
 
 
 class _Body(BaseModel):
