@@ -1,0 +1,1 @@
+"""Job remediation: from an alert to a verified repair, or to a human with the diagnosis."""

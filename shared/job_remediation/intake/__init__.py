@@ -1,0 +1,1 @@
+"""What senders tell, read into signals: one module for each family of formats."""
