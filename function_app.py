@@ -7,11 +7,21 @@ from functions import (
     change_execution,
     change_services,
     declared_estate,
+    evidence_api,
     evidence_sealing,
     operator_api,
+    status_page,
 )
 
 change_execution.use(change_services.services)
 app = df.DFApp()
-for module in (backup_verification, change_execution, declared_estate, evidence_sealing, operator_api):
+for module in (
+    backup_verification,
+    change_execution,
+    declared_estate,
+    evidence_api,
+    evidence_sealing,
+    operator_api,
+    status_page,
+):
     app.register_functions(module.blueprint)

@@ -10,7 +10,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from functions import estate_in_force
-from functions.routing import Answer, Call, Problem, Route, add_routes
+from functions.routing import Answer, Call, Problem, Route, add_routes, instant_of
 from shared.blob_container import BlobAlreadyExistsError
 from shared.events import Event
 from shared.identity import Role
@@ -76,8 +76,8 @@ def _calendar(call: Call) -> Answer:
     from shared.finance_calendar.rendering import as_ics, as_json
 
     now = datetime.now(UTC)
-    start = _instant(call, "from", now)
-    end = _instant(call, "to", start + timedelta(days=90))
+    start = instant_of(call, "from", now)
+    end = instant_of(call, "to", start + timedelta(days=90))
     if not start < end <= start + _LONGEST:
         raise Problem(400, "Bad request", "", [("to", f"must be after from, at most {_LONGEST.days} days")])
     estate = _in_force().estate
@@ -106,19 +106,6 @@ def _calendar_now(now: datetime) -> Answer:
             "missing_feeds": list(calendar.missing_feeds),
         }
     )
-
-
-def _instant(call: Call, name: str, default: datetime) -> datetime:
-    text = call.query.get(name)
-    if text is None:
-        return default
-    try:
-        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus that was not escaped arrives as a space
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise Problem(400, "Bad request", "", [(name, "not an RFC 3339 instant such as 2026-11-30T00:00:00Z")])
-    return instant.astimezone(UTC)
 
 
 def _time(instant: datetime) -> str:

@@ -213,6 +213,11 @@ def entries_to_look_after(now: datetime) -> Iterator[Entry]:
             yield entry
 
 
+def newest_entries(most: int) -> list[Entry]:
+    """The newest drills, the newest first."""
+    return sorted(registry.entries(state()), key=lambda entry: entry.plan.requested_at, reverse=True)[:most]
+
+
 def reap(entry: Entry, now: datetime) -> None:
     """Remove one drill's server for good; a drill that never reported is reported as failed."""
     plan = entry.plan

@@ -35,7 +35,8 @@ def _source() -> "EstateSource":
     from shared.platforms.estate_source import EstateBlobKeeper, estate_origin
 
     state = settings.required("STATE_URL", "give the URL of the blob container for the app's state")
-    return EstateSource(estate_origin(), EstateBlobKeeper(state))
+    every = timedelta(seconds=float(settings.optional("ESTATE_CHECK_SECONDS", "30")))
+    return EstateSource(estate_origin(), EstateBlobKeeper(state), every)
 
 
 _last_compiled: "tuple[str, int, FinanceCalendar] | None" = None

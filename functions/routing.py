@@ -7,6 +7,7 @@ opens the door, a login says who stands in it, and the role that the route decla
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
@@ -76,6 +77,20 @@ class Route:
     summary: str
     handler: Handler
     body: type[BaseModel] | None = None
+
+
+def instant_of(call: Call, name: str, default: datetime) -> datetime:
+    """The query's parameter as an instant in UTC; raises Problem when it is none."""
+    text = call.query.get(name)
+    if text is None:
+        return default
+    try:
+        instant = datetime.fromisoformat(text.replace(" ", "+"))  # a plus that was not escaped arrives as a space
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise Problem(400, "Bad request", "", [(name, "not an RFC 3339 instant such as 2026-11-30T00:00:00Z")])
+    return instant.astimezone(UTC)
 
 
 def add_routes(blueprint: df.Blueprint, routes: Sequence[Route]) -> None:
