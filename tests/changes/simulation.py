@@ -149,7 +149,10 @@ class World:
 class Simulation:
     """Several plans that share changes, run to their ends under everything that can go wrong with delivery."""
 
-    def __init__(self, seed: int, plans: Sequence[Plan], *, crashes: float = 0.0, faults: float = 0.0) -> None:
+    def __init__(
+        self, seed: int, plans: Sequence[Plan], *, crashes: float = 0.0, faults: float = 0.0, policy: Policy = POLICY
+    ) -> None:
+        self._policy = policy
         self.baton = Baton(seed)
         self.random = self.baton.random
         self.baton.crash_next = crashes
@@ -172,7 +175,7 @@ class Simulation:
     # The rules and the recorder
 
     def policy(self, environment: str) -> Policy:
-        return POLICY
+        return self._policy
 
     def windows(self, environment: str, now: datetime) -> tuple[Window, ...]:
         return self.frozen
@@ -233,16 +236,21 @@ class Simulation:
         broken = self.world.broken
         if len(self.world.acting) > len(set(self.world.acting)):
             broken.append(f"two at once act on {change.target}")
-        if len(self.world.acting) > POLICY.limits.per_environment:
+        if len(self.world.acting) > self._policy.limits.per_environment:
             broken.append(f"{len(self.world.acting)} act at once")
         counted = [a.id for attempts in quiet.all("attempts/", Attempts) for a in attempts.counted]
+        in_class = max((attempts.counted for attempts in quiet.all("attempts/", Attempts)), key=len)
+        if len([a for a in in_class if a.at > self.now - self._policy.attempts_per_class.window]) > (
+            self._policy.attempts_per_class.limit
+        ):
+            broken.append(f"more attempts than the budget has: {in_class}")
         if counted.count(key) != 2:
             broken.append(f"{key} acts, counted {counted.count(key)} times of 2")
         layers = claims.get_originals(quiet, change).layers.get("n", ())
         if not layers or layers[0].found != 3:
             broken.append(f"the original of {change.target} is not saved: {layers}")
         known = quiet.get(executor.execution_name(change.id), Execution)
-        if claims.always_needs_approval(change, POLICY) and known is not None:
+        if claims.always_needs_approval(change, self._policy) and known is not None:
             grants = quiet.get(claims.APPROVALS, dict[str, Approval]) or {}
             good = [
                 a

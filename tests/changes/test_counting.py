@@ -45,6 +45,13 @@ def test_no_stretch_of_time_sees_more_attempts_than_the_budget_and_each_counts_o
         assert sum(1 for at in moments[index:] if at < start + budget.window) <= limit
 
 
+def test_a_budget_that_was_cut_is_free_when_enough_attempts_have_left() -> None:
+    attempts = Attempts()
+    for number in range(4):
+        attempts = attempts.count(Budget(4, HOUR), str(number), NOW + number * MINUTE)
+    assert attempts.free_at(Budget(2, HOUR), "new", NOW + 10 * MINUTE) == NOW + 62 * MINUTE
+
+
 def test_a_breaker_opens_after_consecutive_failures_and_closes_by_its_probe() -> None:
     rule = BreakerRule(failures=3, open_for=HOUR, probe_for=10 * MINUTE)
     breaker = Breaker()
@@ -62,6 +69,8 @@ def test_a_breaker_opens_after_consecutive_failures_and_closes_by_its_probe() ->
     assert breaker.free_at(rule, "8", later + 10 * MINUTE) == later + 10 * MINUTE, "a probe that died is replaced"
     failed = breaker.reported(rule, "7", succeeded=False, now=later)
     assert failed.free_at(rule, "8", later) == later + HOUR
+    patient = BreakerRule(failures=30, open_for=HOUR)
+    assert breaker.reported(patient, "7", succeeded=False, now=later).free_at(patient, "8", later) == later + HOUR
     assert breaker.reported(rule, "7", succeeded=True, now=later).state(rule, later) is BreakerState.CLOSED
     assert breaker.left("7").free_at(rule, "8", later) == later
 

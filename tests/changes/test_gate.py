@@ -202,6 +202,12 @@ def test_an_exception_is_named_with_ticket_and_granter_and_not_used_without_a_fr
     assert decided(exceptions=(an_exception(),)).exceptions == ()
 
 
+def test_an_exception_is_used_only_by_what_may_act() -> None:
+    busy = Places({"x": Place("thing", "a", 1, NOW + HOUR)})
+    decision = decided(windows=(CLOSE,), exceptions=(an_exception(),), places=busy)
+    assert (decision.outcome, decision.exceptions) == (Outcome.WAIT_UNTIL, ())
+
+
 def test_times_of_the_change() -> None:
     early = decided(a_change(earliest=NOW + HOUR))
     assert (early.outcome, early.until, codes(early)) == (Outcome.WAIT_UNTIL, NOW + HOUR, [ReasonCode.TOO_EARLY])

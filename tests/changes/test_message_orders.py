@@ -1,6 +1,8 @@
 """Whatever is delivered twice, late, interleaved or crashed: at most one act per intent, and nothing uncounted."""
 
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 
 from shared.changes.execution import GOOD, Result
 from shared.changes.plan import Plan
-from tests.changes.simulation import Simulation, approver
+from shared.changes.policy import Budget, Limits
+from tests.changes.simulation import POLICY, Simulation, approver
 from tests.changes.world import a_change
 
 A, B, C, D = (a_change(name) for name in "abcd")
@@ -60,6 +63,20 @@ def test_targets_are_busy_or_lose_the_connection_before_or_after_the_effect(seed
 def test_an_approval_is_used_once_by_each_change_whatever_comes_twice(seed: int) -> None:
     simulation = Simulation(seed, [Plan.of([A, NEEDY]), Plan.of([NEEDY])], crashes=0.005)
     simulation.play(40_000, human=approver)
+    check(simulation)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9))
+def test_a_class_never_has_more_attempts_than_its_budget_however_many_want_the_last_one(seed: int) -> None:
+    policy = replace(
+        POLICY,
+        attempts_per_class=Budget(2, timedelta(hours=2)),
+        limits=Limits(per_environment=4, share=1.0),
+        recheck=timedelta(minutes=30),
+    )
+    simulation = Simulation(seed, [Plan.of([A, B, C, D])], policy=policy)
+    simulation.play(40_000)
     check(simulation)
 
 
