@@ -52,7 +52,7 @@ def read_common_alert(item: Fields) -> Found:
         return [Unreadable("an alert that does not say what of, or whether it fired or resolved", missing)]
 
     context = read_context(essentials, data.fields("alertContext"), condition)
-    labels = _labels(data, context)
+    target = context.target or Target(resource=targets[0] if targets else None)
     fired_at = essentials.time("firedDateTime")
     notes = list(context.notes)
     if not data.fields("alertContext"):
@@ -71,17 +71,17 @@ def read_common_alert(item: Fields) -> Found:
             source=Source.AZURE_MONITOR,
             condition=condition,
             symptom=context.symptom,
-            title=context.title or _title(rule, essentials.text("description"), targets),
+            title=context.title or _title(rule or essentials.text("description") or "alert", target),
             identity=identity,
             severity=_severity(essentials.raw("severity")),
-            target=context.target or Target(resource=targets[0] if targets else None),
+            target=target,
             fired_at=fired_at,
             resolved_at=resolved_at if condition is Condition.RESOLVED else None,
             alert_id=alert_id,
-            labels=labels,
+            labels=_labels(data, context),
             facts={
                 "rule": rule,
-                "service": essentials.text("monitoringService"),
+                "monitoring_service": essentials.text("monitoringService"),
                 "description": essentials.text("description"),
                 "other_targets": ", ".join(targets[1:]) or None,
                 **context.facts,
@@ -101,9 +101,9 @@ def _split(dimensions: tuple[tuple[str, str], ...]) -> list[str]:
     return sorted(f"{name}={value}".casefold() for name, value in dimensions)
 
 
-def _title(rule: str | None, description: str | None, targets: list[str]) -> str:
-    named = rule or description or "alert"
-    return f"{named} on {targets[0].rpartition('/')[2]}" if targets else named
+def _title(rule: str, target: Target) -> str:
+    where = str(target).rpartition("/")[2] if target.object is None else str(target)
+    return f"{rule} on {where}" if where else rule
 
 
 def _severity(value: Json) -> Severity:
