@@ -10,8 +10,8 @@ help: ## List what can be made
 setup: ## Install what the project needs, below its own folder only
 	@sh local/bootstrap.sh
 
-run: setup ## Start the embedded estate and drill a restore; ONCE=1 ends when the story is told
-	@exec $(PY) -m local run $(if $(filter 1 true yes,$(ONCE)),--once)
+run: setup ## Start the embedded estate and drill a restore; ONCE=1 ends when the story is told; ESTATE=...
+	@exec $(PY) -m local run $(if $(filter 1 true yes,$(ONCE)),--once) $(if $(ESTATE),--estate $(ESTATE))
 
 test: setup ## Run every test; ARGS="-k drill" narrows
 	@$(PY) -m pytest -q -n $(JOBS) --dist worksteal $(ARGS)
@@ -25,7 +25,7 @@ bench: setup ## Run the benchmarks; SMOKE=1 makes them small
 	@set -e; for each in $(BENCHES); do echo "== $$each"; $(PY) -m bench.$$each $(if $(filter 1,$(SMOKE)),--smoke); done
 
 plan: setup ## Print the finance calendar as the automations see it: DAYS=90 ESTATE=... FORMAT=text|json|ics
-	@$(PY) -m functions.command_line plan --days $(or $(DAYS),90) $(if $(ESTATE),--estate $(ESTATE)) \
+	@$(PY) -m functions.command_line plan --days $(or $(DAYS),90) --estate $(or $(ESTATE),$(ESTATE_FILE),examples/group/estate.yaml) \
 		$(if $(FORMAT),--format $(FORMAT))
 
 lock: ## Compile the requirements with hashes from pyproject.toml
