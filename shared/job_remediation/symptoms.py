@@ -63,6 +63,26 @@ class Symptom(StrEnum):
     OTHER = "other"
     """Told well, but nothing is known about it: a human reads the title."""
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether something is wrong then; the others are told because they explain what is."""
+        return self not in _NEWS
+
+
+_NEWS = frozenset(
+    {
+        Symptom.AUTOSCALED,
+        Symptom.BLOB_CREATED,
+        Symptom.BLOB_DELETED,
+        Symptom.CACHE_MAINTAINED,
+        Symptom.KUBERNETES_VERSION_AVAILABLE,
+        Symptom.MAINTENANCE,
+        Symptom.NODE_POOL_ROLLING,
+        Symptom.OUTCOME_TOLD,
+        Symptom.RESOURCE_ANNOTATED,
+    }
+)
+
 
 def symptom_named(name: str) -> Symptom | None:
     """The symptom that the rule's author named, in any case and with `_` or blanks for `-`; None when there is none."""
