@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 import threading
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
@@ -16,7 +17,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Service = Literal["arm", "identity", "event_grid"]
+Service = Literal["arm", "identity", "event_grid", "kubernetes"]
+
+type Refusal = Callable[[int, str, str], Any]
 
 _CONTROL = "/_simulator/"
 _OPERATION = "simulator.operation_fault"
@@ -121,12 +124,16 @@ class FaultPlan:
 
 
 class FaultMiddleware:
-    """Lets a plan act upon an application."""
+    """Lets a plan act upon an application.
 
-    def __init__(self, app: ASGIApp, plan: FaultPlan, service: Service) -> None:
+    `refusal` makes the body of an answer from its status, code and message; Azure's errors unless given.
+    """
+
+    def __init__(self, app: ASGIApp, plan: FaultPlan, service: Service, refusal: Refusal | None = None) -> None:
         self._app = app
         self._plan = plan
         self._service: Service = service
+        self._refusal = refusal or _azure_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_CONTROL):
@@ -141,7 +148,7 @@ class FaultMiddleware:
         if fault.drop == "before":
             _drop_connection(send)
         elif fault.status is not None:
-            await _refusal(fault)(scope, receive, send)
+            await self._refused(fault)(scope, receive, send)
         else:
             scope[_OPERATION] = fault.operation
             if fault.drop == "after":
@@ -150,17 +157,20 @@ class FaultMiddleware:
             else:
                 await self._app(scope, receive, send)
 
+    def _refused(self, fault: Fault) -> Response:
+        assert fault.status is not None
+        headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else None
+        body = self._refusal(fault.status, fault.code, fault.message) if fault.status >= 400 else None
+        return JSONResponse(body, fault.status, headers)
+
 
 def operation_fault(scope: Scope) -> OperationFault | None:
     """What the plan holds for the operation that this request starts."""
     return scope.get(_OPERATION)
 
 
-def _refusal(fault: Fault) -> Response:
-    assert fault.status is not None
-    headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else None
-    body = {"error": {"code": fault.code, "message": fault.message}} if fault.status >= 400 else None
-    return JSONResponse(body, fault.status, headers)
+def _azure_error(status: int, code: str, message: str) -> Any:
+    return {"error": {"code": code, "message": message}}
 
 
 async def _unheard(message: Any) -> None:

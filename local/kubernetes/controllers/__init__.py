@@ -1,0 +1,1 @@
+"""What makes wanted states real: scheduler, kubelets and the controllers of workloads, jobs and autoscalers."""
