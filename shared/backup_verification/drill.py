@@ -142,7 +142,7 @@ def conclude(
     lags = [lag for report in books if (lag := report.write_lag_seconds) is not None]
     rpo = max(lags, default=None)
     for report in books:
-        found.extend(f"{report.database}: {finding.message}" for finding in report.findings)
+        found.extend(f"{report.database}: {finding.message}" for finding in report.findings if finding.fails)
         found.extend(_late_writes(report, plan))
     missing = {database.name for database in plan.databases} - {report.database for report in books}
     found.extend(f"{name}: was not checked" for name in sorted(missing))

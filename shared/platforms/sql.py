@@ -31,6 +31,21 @@ class ReadOnlyDatabase:
         """All rows of a small answer."""
         return self._connection.execute(query, parameters or None).fetchall()
 
+    def attempt(self, query: LiteralString, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]] | str:
+        """All rows of a small answer, or the server's complaint in one line; the transaction goes on either way.
+
+        Raises psycopg.OperationalError when the connection is lost.
+        """
+        import psycopg
+
+        try:
+            with self._connection.transaction():
+                return self.rows(query, parameters)
+        except psycopg.Error as error:
+            if self._connection.broken:
+                raise
+            return _first_line(error)
+
     def stream(self, query: LiteralString, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows of a large answer, a bounded number in memory at a time."""
         with self._connection.cursor(name="closekeeper") as cursor:

@@ -1,0 +1,275 @@
+"""Anchors: what a live database held at one instant, small enough to keep every night as evidence.
+
+A copy that was restored from a later instant is measured the same way and compared (`anchor_comparison`). This is what
+sees a lost tail, which no hash chain can see. Digests do not depend on the order of rows, and cover no text that could
+be read back: the sum of PostgreSQL's 64-bit hashes of the rows.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import LiteralString, cast
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.backup_verification.catalogue import Catalogue, read_catalogue
+from shared.backup_verification.database import Database
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Chain(_Model):
+    """The sealed entries of one journal and prefix: how many, and the number and hash of the last."""
+
+    journal: int
+    prefix: str
+    count: int
+    number: int
+    hash: str
+
+
+class Period(_Model):
+    """A company's journal items of one month (YYYY-MM) in one state. `ledger` is the digest of what is booked, `open`
+    of what is still to be reconciled; `closed` says that a lock date covered the whole month."""
+
+    company: int
+    month: str
+    state: str
+    closed: bool
+    lines: int
+    debit: str
+    credit: str
+    ledger: str
+    open: str
+
+
+class Table(_Model):
+    """How many rows a table has, and their digest."""
+
+    rows: int
+    digest: str
+
+
+class Anchor(_Model):
+    """A look at one database. `schema_objects` are digests of definitions by `kind name`; `newest_writes` by table."""
+
+    taken_at: AwareDatetime
+    database_uuid: str | None
+    newest_writes: Mapping[str, AwareDatetime]
+    chains: tuple[Chain, ...]
+    periods: tuple[Period, ...]
+    tables: Mapping[str, Table]
+    names_are_unique: bool
+    schema_objects: Mapping[str, str]
+    extensions: Mapping[str, str]
+    collation_version: str | None
+    sequences: Mapping[str, int]
+    active_crons: Mapping[int, str]
+    jobs: Mapping[str, int]
+    modules: Mapping[str, str]
+    active_users: tuple[int, ...]
+
+    @property
+    def newest_write(self) -> datetime | None:
+        """The newest write of all."""
+        return max(self.newest_writes.values(), default=None)
+
+
+# What of each table is digested; None means whole rows. Texts and contents that are large are left to other checks.
+_DIGESTED: Mapping[LiteralString, LiteralString | None] = {
+    "account_move": None,
+    "account_partial_reconcile": None,
+    "account_full_reconcile": None,
+    "account_payment": None,
+    "account_bank_statement": None,
+    "account_bank_statement_line": None,
+    "account_account": None,
+    "account_journal": None,
+    "account_tax": None,
+    "res_company": None,
+    "res_currency": None,
+    "res_partner": None,
+    "ir_attachment": "(t.id, t.name, t.type, t.url, t.store_fname, t.checksum, t.file_size, t.res_model, t.res_id)",
+    "mail_message": "(t.id, t.date, t.model, t.res_id, t.author_id)",
+}
+_WRITTEN: tuple[LiteralString, ...] = (
+    "account_move",
+    "account_move_line",
+    "account_payment",
+    "ir_attachment",
+    "mail_message",
+    "res_partner",
+)
+_LOCKS: tuple[LiteralString, ...] = ("period_lock_date", "fiscalyear_lock_date", "hard_lock_date")
+
+_OBJECTS: LiteralString = """
+    select 'column ' || c.relname || '.' || a.attname,
+           format_type(a.atttypid, a.atttypmod) || case when a.attnotnull then ' not null' else '' end
+    from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relkind in ('r', 'p') and c.relnamespace = to_regnamespace('public')
+    union all
+    select 'index ' || i.relname, pg_get_indexdef(i.oid) from pg_class i
+    where i.relkind = 'i' and i.relnamespace = to_regnamespace('public')
+    union all
+    select 'constraint ' || c.relname || '.' || k.conname, pg_get_constraintdef(k.oid)
+    from pg_constraint k join pg_class c on c.oid = k.conrelid
+    where k.contype <> 'n' and c.relnamespace = to_regnamespace('public')
+    union all
+    select 'trigger ' || c.relname || '.' || g.tgname, pg_get_triggerdef(g.oid)
+    from pg_trigger g join pg_class c on c.oid = g.tgrelid
+    where not g.tgisinternal and c.relnamespace = to_regnamespace('public')
+    union all
+    select 'view ' || c.relname, md5(pg_get_viewdef(c.oid)) from pg_class c
+    where c.relkind in ('v', 'm') and c.relnamespace = to_regnamespace('public')"""
+
+_SEQUENCES: LiteralString = """
+    select format('select %L, last_value - (not is_called)::integer from %I.%I', relname, nspname, relname)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'S' and n.nspname = 'public' and has_sequence_privilege(c.oid, 'select')"""
+
+
+def take_anchor(database: Database, *, up_to: Anchor | None = None) -> Anchor:
+    """Look at a database through its one read-only, repeatable-read transaction.
+
+    Of a copy, with `up_to`, the chains are measured no further than the anchor's: what was sealed since does not hide
+    what was lost. What a database has no tables for stays empty.
+    """
+    catalogue = read_catalogue(database)
+    ((taken_at,),) = database.rows("select transaction_timestamp()")
+    return Anchor(
+        taken_at=taken_at,
+        database_uuid=_setting(database, catalogue),
+        newest_writes=_newest_writes(database, catalogue),
+        chains=_chains(database, catalogue, up_to),
+        periods=_periods(database, catalogue),
+        tables=_tables(database, catalogue),
+        names_are_unique=catalogue.names_are_unique,
+        schema_objects=dict(
+            database.rows(f"select name, left(md5(definition), 12) from ({_OBJECTS}) as objects (name, definition)")
+        ),
+        extensions=catalogue.extensions,
+        collation_version=catalogue.collation_version,
+        sequences=_sequences(database),
+        active_crons=dict(database.rows("select id, cron_name::text from ir_cron where active"))
+        if catalogue.has("ir_cron", "id", "cron_name", "active")
+        else {},
+        jobs=dict(database.rows("select state, count(*) from queue_job group by state"))
+        if catalogue.has("queue_job", "state")
+        else {},
+        modules=dict(
+            database.rows(
+                "select name, state || ' ' || coalesce(latest_version, '') from ir_module_module"
+                " where state not in ('uninstalled', 'uninstallable')"
+            )
+        )
+        if catalogue.has("ir_module_module", "name", "state", "latest_version")
+        else {},
+        active_users=tuple(user for (user,) in database.rows("select id from res_users where active order by id"))
+        if catalogue.has("res_users", "id", "active")
+        else (),
+    )
+
+
+def _sequences(database: Database) -> dict[str, int]:
+    """The last number that each sequence gave out. The server writes and quotes the query that asks them all."""
+    queries = [query for (query,) in database.rows(_SEQUENCES)]
+    return dict(database.rows(cast(LiteralString, " union all ".join(queries)))) if queries else {}
+
+
+def _setting(database: Database, catalogue: Catalogue) -> str | None:
+    if not catalogue.has("ir_config_parameter", "key", "value"):
+        return None
+    rows = database.rows("select value from ir_config_parameter where key = 'database.uuid'")
+    return str(rows[0][0]) if rows else None
+
+
+def _newest_writes(database: Database, catalogue: Catalogue) -> dict[str, datetime]:
+    newest: dict[str, datetime] = {}
+    for table in _WRITTEN:
+        if catalogue.has(table, "write_date"):
+            ((at,),) = database.rows(f"select max(write_date) from {table}")
+            if at is not None:
+                newest[table] = at.replace(tzinfo=UTC)
+    if catalogue.has("queue_job", "date_created", "date_started", "date_done"):
+        ((at,),) = database.rows("select max(greatest(date_created, date_started, date_done)) from queue_job")
+        if at is not None:
+            newest["queue_job"] = at.replace(tzinfo=UTC)
+    return newest
+
+
+def _chains(database: Database, catalogue: Catalogue, up_to: Anchor | None) -> tuple[Chain, ...]:
+    if not catalogue.has("account_move", "inalterable_hash", "journal_id", "sequence_prefix", "sequence_number"):
+        return ()
+    limits: LiteralString = """
+        left join unnest(%s::integer[], %s::text[], %s::integer[]) as head (journal, prefix, number)
+        on head.journal = m.journal_id and head.prefix = m.sequence_prefix"""
+    anchored = up_to.chains if up_to else ()
+    rows = database.rows(
+        f"""
+        select m.journal_id, coalesce(m.sequence_prefix, ''), count(*), max(m.sequence_number),
+               (array_agg(m.inalterable_hash order by m.sequence_number desc, m.id desc))[1]
+        from account_move m {limits}
+        where m.inalterable_hash <> '' and (head.number is null or m.sequence_number <= head.number)
+        group by 1, 2 order by 1, 2""",
+        [
+            [chain.journal for chain in anchored],
+            [chain.prefix for chain in anchored],
+            [chain.number for chain in anchored],
+        ],
+    )
+    return tuple(Chain(journal=j, prefix=p, count=c, number=n or 0, hash=h) for j, p, c, n, h in rows)
+
+
+def _periods(database: Database, catalogue: Catalogue) -> tuple[Period, ...]:
+    if not catalogue.has(
+        "account_move_line", "company_id", "date", "parent_state", "debit", "credit", "balance", "amount_residual"
+    ):
+        return ()
+    lock: LiteralString = "null::date"  # greatest() passes over nulls
+    for name in _LOCKS:
+        if catalogue.has("res_company", name):
+            lock = f"greatest({lock}, c.{name})"
+    rows = database.rows(f"""
+        select p.company_id, to_char(p.month, 'YYYY-MM'), p.parent_state,
+               coalesce((p.month + interval '1 month - 1 day')::date <= {lock}, false),
+               p.lines, p.debit::text, p.credit::text, p.ledger::text, p.open::text
+        from (
+            select l.company_id, date_trunc('month', l.date)::date as month, l.parent_state, count(*) as lines,
+                   sum(l.debit) as debit, sum(l.credit) as credit,
+                   sum(hashtextextended((l.id, l.move_id, l.account_id, l.partner_id, l.date, l.journal_id, l.name,
+                       l.currency_id, trim_scale(l.debit), trim_scale(l.credit), trim_scale(l.amount_currency))::text,
+                       0)) as ledger,
+                   sum(hashtextextended((l.id, trim_scale(l.amount_residual), trim_scale(l.amount_residual_currency),
+                       l.reconciled, l.full_reconcile_id)::text, 0)) as open
+            from account_move_line l group by 1, 2, 3
+        ) as p
+        left join res_company c on c.id = p.company_id
+        order by 1, 2, 3""")
+    return tuple(
+        Period(
+            company=company or 0,
+            month=month or "",
+            state=state or "",
+            closed=closed,
+            lines=lines,
+            debit=debit or "0",
+            credit=credit or "0",
+            ledger=ledger,
+            open=still_open,
+        )
+        for company, month, state, closed, lines, debit, credit, ledger, still_open in rows
+    )
+
+
+def _tables(database: Database, catalogue: Catalogue) -> dict[str, Table]:
+    found: dict[str, Table] = {}
+    for table, chosen in _DIGESTED.items():
+        if not catalogue.has(table):
+            continue
+        row: LiteralString = chosen or "t.*"
+        ((rows, digest),) = database.rows(
+            f"select count(*), coalesce(sum(hashtextextended(({row})::text, 0)), 0)::text from {table} t"
+        )
+        found[table] = Table(rows=rows, digest=digest)
+    return found

@@ -1,0 +1,135 @@
+"""Entries and their lines: that they are whole, balance, agree with each other, and are sealed without a hole."""
+
+from typing import LiteralString
+
+from shared.backup_verification.checks.check import Check, Situation
+from shared.backup_verification.findings import Severity
+
+_MOVE = {"account_move": ("id", "name", "state", "company_id", "journal_id", "date")}
+_LINE = {"account_move_line": ("id", "move_id", "debit", "credit", "balance", "currency_id", "amount_currency")}
+_MONEY = {"res_company": ("id", "currency_id"), "res_currency": ("id", "rounding")}
+_NOT_SECTIONS: LiteralString = "coalesce(l.display_type, '') not in ('line_section', 'line_subsection', 'line_note')"
+
+
+def _lines_disagree(situation: Situation) -> LiteralString:
+    has = situation.catalogue.columns["account_move_line"]
+    state: LiteralString = "l.parent_state is distinct from m.state or " if "parent_state" in has else ""
+    return f"""
+        select l.id, m.name from account_move_line l
+        join account_move m on m.id = l.move_id
+        where {state}l.date is distinct from m.date
+           or l.journal_id is distinct from m.journal_id or l.company_id is distinct from m.company_id
+        order by l.id"""
+
+
+CHECKS = (
+    Check(
+        "posted moves balance",
+        Severity.CRITICAL,
+        "posted entries whose debit and credit differ",
+        "Debit and credit of every posted entry are equal, to half of the rounding of its company's currency.",
+        f"""
+        select m.id, m.name from account_move m
+        join (
+            select l.move_id, sum(coalesce(l.debit, 0) - coalesce(l.credit, 0)) as difference
+            from account_move_line l where {_NOT_SECTIONS} group by l.move_id having
+                sum(coalesce(l.debit, 0) - coalesce(l.credit, 0)) <> 0
+        ) s on s.move_id = m.id
+        join res_company c on c.id = m.company_id
+        join res_currency u on u.id = c.currency_id
+        where m.state = 'posted' and abs(s.difference) > u.rounding / 2
+        order by m.id""",
+        {**_MOVE, **_LINE, **_MONEY},
+    ),
+    Check(
+        "invoices balance in their currency",
+        Severity.CRITICAL,
+        "posted invoices in a foreign currency that do not balance in it",
+        "The lines of an invoice sum to nothing in the invoice's own currency too, to half of its rounding. "
+        "Other entries may mix currencies and are not judged.",
+        f"""
+        select m.id, m.name from account_move m
+        join (
+            select l.move_id, l.currency_id, sum(coalesce(l.amount_currency, 0)) as difference
+            from account_move_line l where {_NOT_SECTIONS} group by l.move_id, l.currency_id having
+                sum(coalesce(l.amount_currency, 0)) <> 0
+        ) s on s.move_id = m.id
+        join res_currency u on u.id = s.currency_id
+        where m.state = 'posted' and m.move_type <> 'entry' and abs(s.difference) > u.rounding / 2
+        order by m.id""",
+        {"account_move": ("id", "name", "state", "move_type"), **_LINE, "res_currency": ("id", "rounding")},
+    ),
+    Check(
+        "lines agree with themselves",
+        Severity.CRITICAL,
+        "lines whose amounts contradict each other",
+        "A line's balance is debit minus credit; in the company's own currency, the amount in currency is the balance.",
+        """
+        select l.id, coalesce(l.move_name, 'line ' || l.id) from account_move_line l
+        where abs(coalesce(l.balance, 0) - coalesce(l.debit, 0) + coalesce(l.credit, 0)) > 0.000001
+           or (l.currency_id = l.company_currency_id
+               and abs(coalesce(l.amount_currency, 0) - coalesce(l.balance, 0)) > 0.000001)
+        order by l.id""",
+        _LINE,
+    ),
+    Check(
+        "lines belong to moves",
+        Severity.CRITICAL,
+        "lines without their entry",
+        "Every line refers to an entry that is there.",
+        """
+        select l.id, coalesce(l.move_name, 'line ' || l.id) from account_move_line l
+        where not exists (select from account_move m where m.id = l.move_id)
+        order by l.id""",
+        {**_MOVE, **_LINE},
+    ),
+    Check(
+        "lines agree with their move",
+        Severity.CRITICAL,
+        "lines whose state, date, journal or company is not that of their entry",
+        "Odoo copies state, date, journal and company of an entry to its lines; reports read the copies.",
+        _lines_disagree,
+        {**_MOVE, "account_move_line": ("id", "move_id", "date", "journal_id", "company_id")},
+    ),
+    Check(
+        "posted moves have lines",
+        Severity.CRITICAL,
+        "posted entries without a line",
+        "A posted entry has at least one line.",
+        """
+        select m.id, m.name from account_move m
+        where m.state = 'posted' and not exists (select from account_move_line l where l.move_id = m.id)
+        order by m.id""",
+        {**_MOVE, "account_move_line": ("id", "move_id")},
+    ),
+    Check(
+        "seals have no hole",
+        Severity.CRITICAL,
+        "posted entries without a hash between sealed ones",
+        "Within a journal and prefix, Odoo seals every posted entry from the first sealed one to the last.",
+        """
+        select m.id, m.name from account_move m
+        join (
+            select journal_id, sequence_prefix, min(sequence_number) as first, max(sequence_number) as last
+            from account_move where inalterable_hash <> '' group by journal_id, sequence_prefix
+        ) s on s.journal_id = m.journal_id and s.sequence_prefix = m.sequence_prefix
+        where m.state = 'posted' and coalesce(m.inalterable_hash, '') = ''
+          and m.sequence_number > s.first and m.sequence_number < s.last
+        order by m.id""",
+        {"account_move": ("id", "name", "journal_id", "sequence_prefix", "sequence_number", "inalterable_hash")},
+    ),
+    Check(
+        "secure numbers have no gap",
+        Severity.CRITICAL,
+        "sealed entries before which another is missing",
+        "Until version 3 of the hash, a gapless sequence numbers the sealed entries of a journal.",
+        """
+        select id, name from (
+            select id, name, secure_sequence_number as number,
+                   lag(secure_sequence_number) over (partition by journal_id order by secure_sequence_number) as before
+            from account_move where secure_sequence_number > 0
+        ) as numbered
+        where number <> before + 1 order by id""",
+        {"account_move": ("id", "name", "journal_id", "secure_sequence_number")},
+    ),
+)
