@@ -133,17 +133,26 @@ def close_queues(store: Store, tolls: tuple[Toll, ...], until: datetime) -> None
         store.update(_queue(toll), Queue, lambda known: (known or Queue()).close(until))
 
 
-def keep_place(store: Store, change: Change, run: int, policy: Policy, now: datetime) -> None:
-    """Keep the change's place for longer, once half of its time is over."""
+def hold_place(
+    store: Store, change: Change, run: int, policy: Policy, targets: int, now: datetime, *, again: bool
+) -> bool:
+    """Keep the run's place for longer; with `again` take it again if it was lost. False when it has none then."""
+    has_place = True
 
-    def kept(places: Places | None) -> Places:
+    def held(places: Places | None) -> Places:
+        nonlocal has_place
         known = places or Places()
         mine = known.taken.get(change.id)
-        if mine is None or mine.run != run or mine.until - now > policy.limits.lease / 2:
+        has_place = mine is not None and mine.run == run and now < mine.until
+        if mine is not None and has_place and mine.until - now > policy.limits.lease / 2:
             return known
+        if not has_place and (not again or known.hindrances(change, policy.limits, targets, now)):
+            return known
+        has_place = True
         return known.take(change, run, policy.limits, now)
 
-    store.update(_places(change), Places, kept)
+    store.update(_places(change), Places, held)
+    return has_place
 
 
 def give_back_place(store: Store, change: Change, run: int) -> None:

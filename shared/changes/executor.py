@@ -106,7 +106,8 @@ def act(services: Services, change_id: str, run: int, attempt: int) -> ActAnswer
     inputs, decision = _decide(services, known, attempt_id)
     if decision.outcome is not Outcome.ALLOW or decision.dry_run:
         return ActAnswer(held=True)
-    claims.keep_place(services.store, change, run, inputs.policy, inputs.now)
+    if not claims.hold_place(services.store, change, run, inputs.policy, inputs.targets, inputs.now, again=True):
+        return ActAnswer(held=True)
     adapter, now = services.adapters.find(change), inputs.now
     observed = adapter.read_state(change)
     wanted, drift = _wanted(services.store, change, observed)
@@ -340,7 +341,7 @@ def _keep_alive(services: Services, known: Execution, now: datetime, until: date
 
     services.store.update(execution_name(known.change.id), Execution, kept)
     policy = _policy(services, known.change.environment)
-    claims.keep_place(services.store, known.change, known.run, policy, now)
+    claims.hold_place(services.store, known.change, known.run, policy, 0, now, again=False)
 
 
 def _policy(services: Services, environment: str) -> Policy:

@@ -44,8 +44,9 @@ class Limits:
     per_target: int = 1
     per_environment: int = 10
     share: float = 0.25
-    lease: timedelta = timedelta(minutes=20)
-    """How long a place is held by a change of which nothing is heard; longer than any pause between its polls."""
+    lease: timedelta = timedelta(hours=1)
+    """How long a place is held by a change of which nothing is heard, which may still be acting: an outage of the app
+    that is shorter than this lets nobody else onto its target."""
 
 
 @dataclass(frozen=True)

@@ -304,8 +304,12 @@ class Simulation:
         self.play()
 
     def _quiet_moment(self) -> bool:
-        """Whether time may pass: the host delivers again at once what a process that died has left."""
-        return not self.baton.busy and all(run.job is None or run.job.answer is not None for run in self.runs)
+        """Whether time may pass. The host delivers again at once what a process that died has left, and no outage of
+        the app, in which sleepers oversleep, is as long as the time for which a silent run is taken to be alive."""
+        overslept = self.now - timedelta(minutes=40)
+        sleeps = [now.until for now in (step(run.progress) for run in self.runs) if isinstance(now, Sleep)]
+        answered = all(run.job is None or run.job.answer is not None for run in self.runs)
+        return not self.baton.busy and answered and all(until > overslept for until in sleeps)
 
     def wake(self, instances: Sequence[str]) -> None:
         for run in self.runs:

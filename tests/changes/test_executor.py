@@ -153,14 +153,34 @@ def test_an_overtaken_run_can_do_nothing(desk: Desk) -> None:
 def test_polling_keeps_the_run_and_its_place_alive(desk: Desk) -> None:
     change, rival = ready(desk, a_change(action="slow-set")), a_change(occasion="2")
     executor.act(desk.services, change.id, 1, 1)
-    for _ in range(12):
-        desk.now += 9 * MINUTE
+    for _ in range(6):
+        desk.now += 40 * MINUTE
         executor.verify(desk.services, change.id, 1)
     assert desk.known(change).alive_until > desk.now
     desk.admit(rival)
     assert ReasonCode.TARGET_BUSY in [reason.code for reason in desk.decision(rival).reasons]
-    desk.now += 25 * MINUTE
+    desk.now += 60 * MINUTE
     assert desk.decision(rival).outcome is Outcome.ALLOW, "nothing was heard of it for longer than its lease"
+
+
+def test_who_lost_its_place_to_another_does_not_act(desk: Desk) -> None:
+    change, rival = ready(desk, a_change(apply_within=5 * 60 * MINUTE)), a_change(occasion="2", after={"n": 1})
+    desk.now += 60 * MINUTE
+    desk.services.store.update("places/staging", Places, lambda known: (known or Places()).give_back(change.id, 1))
+    ready(desk, rival)
+    assert executor.act(desk.services, change.id, 1, 1).held
+    executor.finish(desk.services, rival.id, 1, Result.FAILED, "")
+    assert executor.act(desk.services, change.id, 1, 1).acted == executor.Acted(Act.DONE), "it is free again"
+    places = desk.services.store.get("places/staging", Places)
+    assert places is not None
+    assert set(places.taken) == {change.id}
+
+
+def test_a_waiting_change_takes_no_place(desk: Desk) -> None:
+    change = a_change(earliest=START + MINUTE)
+    desk.admit(change)
+    assert desk.decision(change).outcome is Outcome.WAIT_UNTIL
+    assert not (desk.services.store.get("places/staging", Places) or Places()).taken
 
 
 def test_what_is_about_to_be_set_is_saved_before_the_act(desk: Desk) -> None:
