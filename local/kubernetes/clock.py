@@ -11,7 +11,7 @@ class ClusterClock:
     def __init__(self, standing_at: datetime | None = None) -> None:
         self._standing_at = standing_at
         self._added = timedelta()
-        self._listeners: list[Callable[[], None]] = []
+        self._workers: list[Callable[[], datetime | None]] = []
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
@@ -19,15 +19,27 @@ class ClusterClock:
         with self._lock:
             return (self._standing_at or datetime.now(UTC)) + self._added
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        self._listeners.append(listener)
+    def works(self, worker: Callable[[], datetime | None]) -> None:
+        """Call it as time is advanced: it does what is due, and returns the instant at which it has to work next."""
+        self._workers.append(worker)
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass; what falls due has happened when this returns."""
+        """Let time pass from one due instant to the next; all that falls due has happened when this returns."""
+        left = by
+        while True:
+            dues = [due for worker in self._workers if (due := worker()) is not None]
+            step = max(min(dues) - self.now(), timedelta()) if dues else left
+            if step >= left:
+                break
+            self._move(step)
+            left -= step
+        self._move(left)
+        for worker in self._workers:
+            worker()
+
+    def _move(self, by: timedelta) -> None:
         with self._lock:
             self._added += by
-        for listener in self._listeners:
-            listener()
 
 
 def written(instant: datetime) -> str:

@@ -14,6 +14,7 @@ _MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_LOOK_BACK = timedelta(days=31)
 _NAMES = {
     3: ["", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
     4: ["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
@@ -67,14 +68,20 @@ class Schedule:
         return day or weekday if self.either_day else day and weekday
 
     def between(self, after: datetime, until: datetime, most: int = 100) -> list[datetime]:
-        """The due minutes in (after, until], the first `most` of them."""
+        """The due minutes in (after, until], the first `most` of them; those of the last month only."""
         found: list[datetime] = []
-        instant = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        start = max(after, until - _LOOK_BACK)
+        instant = start.replace(second=0, microsecond=0) + timedelta(minutes=1)
         while instant <= until and len(found) < most:
             if self.due(instant):
                 found.append(instant)
             instant += timedelta(minutes=1)
         return found
+
+    def next_after(self, instant: datetime) -> datetime:
+        """The next due minute, or the same time tomorrow when that is later."""
+        found = self.between(instant, instant + timedelta(days=1), 1)
+        return found[0] if found else instant + timedelta(days=1)
 
 
 def _values(text: str, index: int) -> frozenset[int]:

@@ -172,7 +172,7 @@ class ApiServer:
                     "kind": f"{call.resource.kind}List",
                     "apiVersion": call.resource.group_version,
                     "metadata": metadata,
-                    "items": [_shown(call.resource)(obj) for obj in objects],
+                    "items": [_listed(call.resource, obj) for obj in objects],
                 }
             )
         if call.method == "POST":
@@ -361,6 +361,12 @@ def _stored(resource: Resource) -> Resource:
 
 def _shown(resource: Resource) -> Callable[[Object], Object]:
     return views.autoscaler_v1 if resource is OLD_AUTOSCALERS else lambda obj: obj
+
+
+def _listed(resource: Resource, obj: Object) -> Object:
+    """As an item: the list says kind and version for all of them, except for those of custom kinds."""
+    shown = _shown(resource)(obj)
+    return shown if resource.custom else {key: shown[key] for key in shown if key not in ("kind", "apiVersion")}
 
 
 def _kept(call: Call) -> Callable[[Object], bool] | None:

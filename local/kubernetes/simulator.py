@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -74,8 +73,7 @@ class KubernetesSimulator:
             Workloads(self._loop)
             Jobs(self._loop)
         self.autoscalers = Autoscalers(self._loop)
-        self._wake = threading.Event()
-        self.clock.listen(self._loop.tick)
+        self.clock.works(self._loop.tick)
         for namespace in _NAMESPACES:
             self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         self.api = ApiServer(

@@ -157,7 +157,7 @@ class Jobs:
                 status["lastScheduleTime"] = written(at)
                 self._start(cron, int(at.timestamp()) // 60)
         self._tell_cron(cron, status)
-        self._wake_at_next_minute(cron)
+        self._wake_when_due(cron, schedule)
 
     def _may_start(self, cron: Object) -> bool:
         running = [job for job in self._loop.store.owned_by(cron, JOBS) if not finished(job)]
@@ -212,14 +212,12 @@ class Jobs:
         kept = {key: value for key, value in status.items() if key != "active"}
         self._loop.registry.write_status(CRON_JOBS, cron, {**kept, **({"active": active} if active else {})})
 
-    def _wake_at_next_minute(self, cron: Object) -> None:
-        now = self._loop.clock.now()
-        uid = cron["metadata"]["uid"]
-        minute = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
-        if self._woken.get(uid) == minute:
-            return
-        self._woken[uid] = minute
-        self._loop.reconcile_later((minute - now).total_seconds(), CRON_JOBS, cron)
+    def _wake_when_due(self, cron: Object, schedule: Schedule) -> None:
+        now, uid = self._loop.clock.now(), cron["metadata"]["uid"]
+        due = schedule.next_after(now)
+        if self._woken.get(uid) != due:
+            self._woken[uid] = due
+            self._loop.reconcile_later((due - now).total_seconds(), CRON_JOBS, cron)
 
 
 def finished(job: Object) -> bool:
