@@ -16,6 +16,7 @@ from shared.backup_verification.drill import (
     DrillPlan,
     DrillReport,
     DrillRequest,
+    Outcome,
     Phase,
     conclude,
     drill_tags,
@@ -42,12 +43,13 @@ def state() -> BlobContainer:
 
 
 def due_requests(now: datetime) -> list[DrillRequest]:
-    """What the schedule asks for at that instant."""
-    drilled: dict[tuple[str, str], datetime] = {}
+    """What the schedule asks for at that instant. A failed drill proved nothing: its server is due again."""
+    proven: dict[tuple[str, str], datetime] = {}
     for entry in registry.entries(state()):
-        key = (entry.plan.environment, entry.plan.server)
-        drilled[key] = max(drilled.get(key, entry.plan.requested_at), entry.plan.requested_at)
-    return due(estate_in_force.get(), drilled, now)
+        if entry.report is None or entry.report.outcome is Outcome.PASSED:
+            key = (entry.plan.environment, entry.plan.server)
+            proven[key] = max(proven.get(key, entry.plan.requested_at), entry.plan.requested_at)
+    return due(estate_in_force.get(), proven, now)
 
 
 def problems_of(request: DrillRequest, now: datetime) -> list[tuple[str, str]]:

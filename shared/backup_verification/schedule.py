@@ -20,11 +20,11 @@ _EVERY = {
 _TIME_TO_REMOVE = timedelta(hours=1)
 
 
-def due(estate: "Estate", last_drilled: Mapping[tuple[str, str], datetime], now: datetime) -> list[DrillRequest]:
+def due(estate: "Estate", proven: Mapping[tuple[str, str], datetime], now: datetime) -> list[DrillRequest]:
     """The drills that the tiers ask for now: every server once within its tier's period, the never drilled at once.
 
-    `last_drilled` maps (environment, server) to the request of its newest drill. Due stays due until it is done, so
-    that a lost tick is made up for.
+    `proven` maps (environment, server) to the request of its newest drill that passed or still runs. Due stays due
+    until it is done, so that a lost tick is made up for.
     """
     requests: list[DrillRequest] = []
     if estate.backup_verification is None:
@@ -32,7 +32,7 @@ def due(estate: "Estate", last_drilled: Mapping[tuple[str, str], datetime], now:
     for environment_name, environment in estate.environments.items():
         for server_name in environment.postgres:
             every = _EVERY.get(_tier(estate, environment, server_name).drill)
-            last = last_drilled.get((environment_name, server_name))
+            last = proven.get((environment_name, server_name))
             if every is not None and (last is None or now - last >= every):
                 requests.append(DrillRequest(environment=environment_name, server=server_name))
     return requests
