@@ -4,6 +4,7 @@ Deliveries of every kind are damaged in structure: parts removed, repeated, exch
 another case, or replaced by odd values; or as bytes. 4,000 cases; FUZZ_CASES=100000 for the long run.
 """
 
+import copy
 import json
 import os
 import random
@@ -41,6 +42,8 @@ ODD: list[Any] = [
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     found = [path]
+    if len(path) > 40:
+        return found
     if isinstance(value, dict):
         found += [inner for key, item in value.items() for inner in _paths(item, (*path, key))]
     elif isinstance(value, list):
@@ -66,7 +69,7 @@ def _damaged(value: Any, dice: random.Random) -> Any:
     path = dice.choice(_paths(value))
     match dice.randrange(10):
         case 0 | 1 | 2:
-            return _replaced(value, path, lambda _: dice.choice(ODD))
+            return _replaced(value, path, lambda _: copy.deepcopy(dice.choice(ODD)))
         case 3 if path:
             del _at(value, path[:-1])[path[-1]]
             return value
