@@ -7,7 +7,7 @@ be read back: the sum of PostgreSQL's 64-bit hashes of the rows.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -126,7 +126,8 @@ _OBJECTS: LiteralString = """
 _SEQUENCES: LiteralString = """
     select format('select %L, last_value - (not is_called)::integer from %I.%I', relname, nspname, relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'S' and n.nspname = 'public' and has_sequence_privilege(c.oid, 'select')"""
+    where n.nspname = 'public'
+      and case when c.relkind = 'S' then has_sequence_privilege(c.oid, 'select') else false end"""
 
 
 def take_anchor(database: Database, *, up_to: Anchor | None = None) -> Anchor:
@@ -174,7 +175,7 @@ def take_anchor(database: Database, *, up_to: Anchor | None = None) -> Anchor:
 def _sequences(database: Database) -> dict[str, int]:
     """The last number that each sequence gave out. The server writes and quotes the query that asks them all."""
     queries = [query for (query,) in database.rows(_SEQUENCES)]
-    return dict(database.rows(cast(LiteralString, " union all ".join(queries)))) if queries else {}
+    return dict(database.rows(" union all ".join(queries))) if queries else {}
 
 
 def _setting(database: Database, catalogue: Catalogue) -> str | None:
