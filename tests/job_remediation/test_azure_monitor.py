@@ -233,3 +233,57 @@ def test_names_in_any_case_are_the_same() -> None:
 
     quiet, loud = the_signal(alert), the_signal(shouted(alert))
     assert (quiet.fingerprint, quiet.facts, quiet.tenant) == (loud.fingerprint, loud.facts, loud.tenant)
+
+
+@pytest.mark.parametrize(
+    "kind", ["metric", "dynamic", "log v1", "activity log", "resource health", "service health", "prometheus"]
+)
+def test_what_resolves_has_the_fingerprint_of_what_fired_whatever_else_differs(kind: str) -> None:
+    fired = copy.deepcopy(deliveries.ALL[kind])
+    fired["data"]["customProperties"] = {"tenant": "acme", "symptom": "cron-overdue", "note": "x"}
+    resolved = copy.deepcopy(deliveries.ALL[kind])
+    essentials = resolved["data"]["essentials"]
+    essentials |= {
+        "monitorCondition": "Resolved",
+        "resolvedDateTime": "2026-11-20T11:00:00.7654321Z",
+        "severity": "Sev4",
+    }
+    essentials |= {
+        "description": "",
+        "originAlertId": None,
+        "alertTargetIDs": [t.lower() for t in essentials["alertTargetIDs"]],
+    }
+    one, other = the_signal(fired), the_signal(resolved)
+    assert (one.condition, other.condition) == (Condition.FIRED, Condition.RESOLVED)
+    assert one.fingerprint == other.fingerprint
+
+
+def test_without_rule_and_targets_alerts_are_told_apart_by_their_ids() -> None:
+    def alert(alert_id: str) -> Any:
+        return azure_alert(metric_context(), alertRule=None, alertTargetIDs=None, alertId=alert_id)
+
+    assert the_signal(alert("/a/1")).fingerprint == the_signal(alert("/A/1")).fingerprint
+    assert the_signal(alert("/a/1")).fingerprint != the_signal(alert("/a/2")).fingerprint
+
+
+def test_budgets_are_told_apart_by_budget_kind_and_threshold() -> None:
+    def budget(**data: str) -> Any:
+        usual = {
+            "BudgetId": "/b/1",
+            "BudgetName": "one",
+            "ThresholdType": "Actual",
+            "NotificationThresholdAmount": "$25",
+        }
+        context = {"AlertCategory": "budgets", "AlertData": {**usual, **data, "SpentAmount": "$11,111.00"}}
+        return azure_alert(
+            context, alertRule=None, alertTargetIDs=None, severity=None, signalType=None, monitoringService="CostAlerts"
+        )
+
+    usual = the_signal(budget())
+    assert (usual.symptom, usual.severity, usual.facts["spent"]) == (
+        Symptom.BUDGET_EXCEEDED,
+        Severity.WARNING,
+        "$11,111.00",
+    )
+    others = [budget(BudgetId="/b/2"), budget(ThresholdType="Forecasted"), budget(NotificationThresholdAmount="$50")]
+    assert len({usual.fingerprint, *(the_signal(other).fingerprint for other in others)}) == 4
