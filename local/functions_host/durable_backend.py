@@ -18,7 +18,7 @@ from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend, 
 from local.functions_host.clock import Alarms, Clock
 
 _TERMINAL = (
-    99,
+    pb.ORCHESTRATION_STATUS_COMPLETED,
     pb.ORCHESTRATION_STATUS_FAILED,
     pb.ORCHESTRATION_STATUS_TERMINATED,
     pb.ORCHESTRATION_STATUS_CANCELED,
