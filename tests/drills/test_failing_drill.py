@@ -31,6 +31,7 @@ def test_one_journal_line_changed_after_the_fact_is_found_and_named(estate: Embe
     change = "update account_move_line set account_id = %s where id = %s"
     ((other,),) = cluster.run_sql("select min(id) from account_account where id <> %s", [account], database="contoso")
     cluster.run_sql(change, [other, line], database="contoso")
+    cluster.archive_now()  # what is not archived at the target does not come back, in Azure neither
     try:
         with app(estate, tmp_path) as running:
             report = running.drill("altered")
@@ -39,6 +40,7 @@ def test_one_journal_line_changed_after_the_fact_is_found_and_named(estate: Embe
             assert [(finding["check"], finding["rows"]) for finding in books["findings"]] == [("hash chain", [move])]
     finally:
         cluster.run_sql(change, [account, line], database="contoso")
+        cluster.archive_now()
 
 
 def test_a_missing_log_segment_fails_the_restore(estate: EmbeddedEstate, tmp_path: Path) -> None:
