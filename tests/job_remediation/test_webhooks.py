@@ -31,6 +31,11 @@ def test_alerts_of_a_group_are_read_one_by_one() -> None:
     assert found.unrecognised[1].reason.startswith("3 alerts left out")
 
 
+def test_alert_without_name_and_texts_has_a_title() -> None:
+    signal = the_signal(alertmanager(crash_loop(labels={"instance": "db-1"}, annotations=None, startsAt=None)))
+    assert (signal.title, signal.symptom, signal.fired_at) == ("other", Symptom.OTHER, NOW)
+
+
 @pytest.mark.parametrize("alerts", [[], None, {}, "", 7])
 def test_group_without_alerts_is_kept(alerts: object) -> None:
     found = reading({**alertmanager(), "alerts": alerts})
