@@ -4,6 +4,7 @@ import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from local.kubernetes.clock import written
@@ -246,8 +247,9 @@ class Kubelets:
         nodes = self._loop.store.all(NODES)
         reasons: dict[str, int] = {}
         fitting: list[Object] = []
+        wanted = _requests(pod)
         for node in nodes:
-            why = _unfit(node, pod) or self._full(node, pod)
+            why = _unfit(node, pod) or self._full(node, wanted)
             if why:
                 reasons[why] = reasons.get(why, 0) + 1
             else:
@@ -271,10 +273,9 @@ class Kubelets:
         status = {**(pod.get("status") or {}), "conditions": conditions}
         self._loop.store.put(PODS, {**pod, "spec": spec, "status": status})
 
-    def _full(self, node: Object, pod: Object) -> str:
+    def _full(self, node: Object, wanted: _Use) -> str:
         used = self._used.get(node["metadata"]["name"], _Use())
         room: Mapping[str, str] = (node.get("status") or {}).get("allocatable") or {}
-        wanted = _requests(pod)
         if room and used.pods + 1 > quantity(room.get("pods", "110")):
             return "Too many pods"
         if room and used.cpu + wanted.cpu > quantity(room["cpu"]):
@@ -314,6 +315,7 @@ class Kubelets:
                 self._loop.enqueue(PODS, pod)
 
 
+@lru_cache(maxsize=1024)
 def quantity(text: str | int) -> Decimal:
     """A resource quantity such as 500m, 2 or 16Gi."""
     text = str(text)
