@@ -30,6 +30,7 @@ from shared.evidence.canonical import Json, canonical, plain, sha256
 
 _INFRASTRUCTURE = RetryRule(first=timedelta(seconds=5), longest=timedelta(minutes=5))
 _MOST_FAULTS = 50
+_LOOKS_IN_DOUBT = 4
 
 
 def step(progress: Progress) -> Step:
@@ -92,8 +93,7 @@ def _gated(progress: Progress, answer: Gated, now: datetime) -> Progress:
         return replace(progress, phase=Phase.REHEARSE)
     match decision.outcome:
         case Outcome.REFUSE if progress.uncertain:
-            detail = f"the outcome of an attempt is unknown, and a further one was {decision.sentence}"
-            return _end(progress, Result.FAILED, detail, now)
+            return _doubt(progress, f"an attempt ended unknown, and a further one was {decision.sentence}", now)
         case Outcome.REFUSE:
             return _end(progress, Result.REFUSED, decision.sentence, now)
         case Outcome.NEEDS_APPROVAL:
@@ -144,7 +144,8 @@ def _verified(progress: Progress, answer: Checked, now: datetime) -> Progress:
     pace = _pace(progress)
     if progress.deadline is None or now + pace.verify_every < progress.deadline:
         return _sleep(progress, now + pace.verify_every)
-    return _failed(progress, f"the wanted state was not reached in time: {seen.detail}", now)
+    doubts = f"{progress.detail}; " if progress.uncertain else ""
+    return _failed(progress, f"{doubts}the wanted state was not reached in time: {seen.detail}", now)
 
 
 def _undone(progress: Progress, answer: ActAnswer, now: datetime) -> Progress:
@@ -176,14 +177,19 @@ def _faulted(progress: Progress, fault: Fault, now: datetime) -> Progress:
 
 def _next_attempt(progress: Progress, why: str, now: datetime) -> Progress:
     pace = _pace(progress)
-    if progress.attempt >= pace.retry.attempts:
-        return _failed(progress, why, now)
     deadline = progress.deadline or _never(now)
     moment = next_try(pace.retry, progress.attempt_id(), progress.attempt, now, deadline=deadline)
-    if moment is None:
-        return _failed(progress, f"no time for another attempt: {why}", now)
+    if progress.attempt >= pace.retry.attempts or moment is None:
+        why = f"{why}; no further attempt"
+        return _doubt(progress, why, now) if progress.uncertain else _failed(progress, why, now)
     again = replace(progress, phase=Phase.GATE, attempt=progress.attempt + 1, operation=None, detail=why, faults=0)
     return _sleep(again, moment)
+
+
+def _doubt(progress: Progress, why: str, now: datetime) -> Progress:
+    """After the last attempt ended unknown: it may have succeeded, so look at the world a few times."""
+    deadline = now + _LOOKS_IN_DOUBT * _pace(progress).verify_every
+    return replace(progress, phase=Phase.VERIFY, deadline=deadline, detail=why, changed=True, faults=0)
 
 
 def _later(progress: Progress, outcome: Acted, now: datetime) -> Progress:

@@ -110,6 +110,10 @@ def act(services: Services, change_id: str, run: int, attempt: int) -> ActAnswer
         return ActAnswer(held=True)
     adapter, now = services.adapters.find(change), inputs.now
     observed = adapter.read_state(change)
+    # What was noted is read after the target: whoever's effect was seen there has noted its act before.
+    known = _current(services.store, change_id, run)
+    if known is None:
+        return ActAnswer(current=False)
     wanted, drift = _wanted(services.store, change, observed)
     body: dict[str, Json] = {"observed": plain(observed), "wanted": plain(wanted), "drift": drift}
     permission = execution.may_act(known, attempt, now, inputs.policy.redelivery_grace)
