@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from shared.job_remediation.intake.reading import Reading, read
+from shared.job_remediation.intake.reading import LARGEST_BODY, Reading, read
 from shared.job_remediation.signal import Signal
 from tests.job_remediation import deliveries
 from tests.job_remediation.places import NOW, PLACES
@@ -210,3 +210,21 @@ def test_more_than_a_batch_may_have_is_kept_as_one() -> None:
     assert len(found.signals) == 5_000
     (rest,) = found.unrecognised
     assert json.loads(rest.payload) == items[5_000:]
+
+
+def test_what_is_too_large_is_kept_unread() -> None:
+    body = deliveries.body(deliveries.ALL["metric"])
+    assert read(body + b" " * (LARGEST_BODY - len(body)), NOW, PLACES).signals
+    (kept,) = read(body + b" " * (LARGEST_BODY + 1 - len(body)), NOW, PLACES).unrecognised
+    assert "at most" in kept.reason
+
+
+@pytest.mark.parametrize("levels", [63, 500, 5_000])
+def test_what_is_too_deep_is_kept_unread(levels: int) -> None:
+    alert = deliveries.body(deliveries.ALL["metric"])
+    body = b"[%s, %s%s]" % (alert, b"[" * levels, b"]" * levels)
+    found = read(body, NOW, PLACES)
+    if levels == 63:
+        assert len(found.signals) == 1
+    else:
+        assert [one.payload for one in found.unrecognised] == [body]
