@@ -258,6 +258,14 @@ def test_what_resolves_has_the_fingerprint_of_what_fired_whatever_else_differs(k
     assert one.fingerprint == other.fingerprint
 
 
+def test_the_first_target_of_several_does_not_depend_on_their_order() -> None:
+    names = [f"/subscriptions/S/resourceGroups/{letter}" for letter in "bCAd"]
+    orders = [names, names[::-1], names[2:] + names[:2]]
+    signals = [the_signal(azure_alert(metric_context(), alertTargetIDs=order)) for order in orders]
+    assert {signal.target.resource for signal in signals} == {"/subscriptions/S/resourceGroups/A"}
+    assert signals[0].facts["other_targets"] == ", ".join(f"/subscriptions/S/resourceGroups/{one}" for one in "bCd")
+
+
 def test_without_rule_and_targets_alerts_are_told_apart_by_their_ids() -> None:
     def alert(alert_id: str) -> Any:
         return azure_alert(metric_context(), alertRule=None, alertTargetIDs=None, alertId=alert_id)

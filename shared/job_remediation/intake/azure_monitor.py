@@ -39,7 +39,7 @@ def read_common_alert(item: Fields) -> Found:
     condition = _CONDITIONS.get((essentials.text("monitorCondition") or "").casefold())
     rule = essentials.text("alertRule")
     alert_id = _resource_id(essentials.text("alertId"))
-    targets = sorted({_trimmed(target) for target in essentials.texts("alertTargetIDs")}, key=str.casefold)
+    targets = sorted({_trimmed(target) for target in essentials.texts("alertTargetIDs")}, key=_by_case_last)
     missing = tuple(
         path
         for path, absent in (
@@ -114,6 +114,10 @@ def _severity(value: Json) -> Severity:
 
 def _resource_id(text: str | None) -> str | None:
     return text[:_LONGEST_ID] if text else None
+
+
+def _by_case_last(text: str) -> tuple[str, str]:
+    return text.casefold(), text
 
 
 def _trimmed(target: str) -> str:
