@@ -19,6 +19,7 @@ from shared.estate.loading import load_estate
 _PROJECT = Path(__file__).resolve().parents[1]
 _TERMINAL = {"completed", "failed", "terminated"}
 _DRILL_SECONDS = 300.0
+_FAILING = {"error", "critical"}
 
 
 class StoryFailedError(Exception):
@@ -86,7 +87,8 @@ def tell(report: dict[str, Any]) -> None:
         )
         for check in books["checks"]:
             found = [finding for finding in books["findings"] if finding["check"] == check]
-            say(f"  {'':15}  {'FAILED' if found else 'ok':7}{check}{': ' + found[0]['message'] if found else ''}")
+            word = "ok" if not found else "FAILED" if found[0]["severity"] in _FAILING else "noted"
+            say(f"  {'':15}  {word:7}{check}{': ' + found[0]['message'] if found else ''}")
     if report["rto_seconds"] is not None:
         say(f"  RTO              {report['rto_seconds']:.1f} s of {report['rto_objective_seconds']} s allowed")
     if report["rpo_seconds"] is not None:

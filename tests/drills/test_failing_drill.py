@@ -37,7 +37,7 @@ def test_one_journal_line_changed_after_the_fact_is_found_and_named(estate: Embe
             report = running.drill("altered")
             assert_failed_and_torn_down(running, report, name)
             (books,) = [books for books in report["books"] if books["database"] == "contoso"]
-            assert [(finding["check"], finding["rows"]) for finding in books["findings"]] == [("hash chain", [move])]
+            assert ("hash chain", [move]) in [(finding["check"], finding["rows"]) for finding in books["findings"]]
     finally:
         cluster.run_sql(change, [account, line], database="contoso")
         cluster.archive_now()
