@@ -293,9 +293,14 @@ def api_client(endpoint: ClusterEndpoint, token: Callable[[], str]) -> Any:
 
     # The client would otherwise sleep through Retry-After by itself, and repeat writes whose answer was lost.
     once_more = Retry(
-        total=None, connect=1, read=1, redirect=0, status=0, other=0, respect_retry_after_header=False,
+        total=None,
+        connect=1,
+        read=1,
+        redirect=0,
+        other=0,
+        respect_retry_after_header=False,
         allowed_methods=["GET"],
-    )  # fmt: skip
+    )
     configuration: Any = Configuration(
         host=endpoint.server.rstrip("/"), ca_cert_data=endpoint.certificate_authority or None, retries=once_more
     )
