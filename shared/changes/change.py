@@ -7,18 +7,10 @@ from enum import StrEnum
 from functools import cached_property
 
 from shared.evidence.canonical import Json, canonical, plain, sha256
+from shared.risk import Risk
 
 type State = Mapping[str, Json]
 """The facts about a target that a change is about: replica counts, SKU, tier. Only what is compared and restored."""
-
-
-class Risk(StrEnum):
-    """What can go wrong, from the mildest to what touches the books."""
-
-    REVERSIBLE = "reversible"
-    DISRUPTIVE = "disruptive"
-    IRREVERSIBLE = "irreversible"
-    FINANCIAL = "financial"
 
 
 class Originals(StrEnum):

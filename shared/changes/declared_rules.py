@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from shared.changes.change import Risk
 from shared.changes.errors import NotKnownError
 from shared.changes.freeze import Effect, Window
 from shared.changes.policy import BreakerRule, Budget, Limits, OverrideKind, Policy
@@ -35,15 +34,15 @@ class DeclaredRules:
         return Policy(
             enabled_automations=frozenset(map(str, gate.automations)),
             forbidden_classes=frozenset(gate.forbidden),
-            approval_for_risks=frozenset(Risk(risk) for risk in gate.approval_for),
+            approval_for_risks=frozenset(gate.approval_for),
             approval_for_classes=frozenset(gate.approval_for_actions),
             approval_lifetime=changes.approvals.expire_after,
-            freeze_holds=frozenset(Risk(risk) for risk in gate.freeze_holds),
+            freeze_holds=frozenset(gate.freeze_holds),
             emergency_classes=frozenset(map(str, gate.emergencies_pass)),
             exception_longest=changes.exceptions.longest,
             exception_most_uses=changes.exceptions.most_uses,
             exception_ticket=changes.exceptions.ticket,
-            maintenance_only=frozenset(Risk(risk) for risk in gate.maintenance_only),
+            maintenance_only=frozenset(gate.maintenance_only),
             longest_wait=gate.longest_wait,
             override_longest={
                 OverrideKind.KEEP_AWAKE: changes.overrides.keep_awake,

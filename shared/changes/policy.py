@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from shared.changes.change import Risk
 from shared.identity import Role
+from shared.risk import Risk
 
 
 class OverrideKind(StrEnum):

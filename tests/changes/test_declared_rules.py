@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from shared.changes.change import Risk
 from shared.changes.declared_rules import DeclaredRules
 from shared.changes.errors import NotKnownError
 from shared.changes.freeze import Effect
 from shared.changes.policy import Budget, OverrideKind
 from shared.estate.loading import load_estate
 from shared.finance_calendar.compilation import compile_calendar
+from shared.risk import Risk
 
 TEXT = (Path(__file__).resolve().parents[2] / "examples" / "single-company" / "estate.yaml").read_text()
 IN_CLOSE = datetime(2026, 11, 30, 12, tzinfo=UTC)

@@ -9,12 +9,13 @@ import pytest
 
 from shared.changes import governance
 from shared.changes.approvals import Approval
-from shared.changes.change import Originals, Risk
+from shared.changes.change import Originals
 from shared.changes.exceptions import Scope
 from shared.changes.execution import Result
 from shared.changes.freeze import Effect, Window
 from shared.changes.policy import BreakerRule, Budget, OverrideKind, RetryRule
 from shared.identity import Person, Role
+from shared.risk import Risk
 from tests.changes.conftest import Running, until
 from tests.changes.world import FAST, a_change
 

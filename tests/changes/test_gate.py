@@ -7,7 +7,7 @@ import pytest
 from shared.changes.approvals import Answer, Approval
 from shared.changes.breakers import Breaker
 from shared.changes.budgets import Attempt, Attempts
-from shared.changes.change import Change, Risk
+from shared.changes.change import Change
 from shared.changes.exceptions import FreezeException, Ruling, Scope
 from shared.changes.freeze import Effect, Window
 from shared.changes.gate import BudgetUse, Decision, GateInputs, Outcome, decide
@@ -16,6 +16,7 @@ from shared.changes.overrides import Override, StopSwitch
 from shared.changes.policy import BreakerRule, Budget, OverrideKind, Policy
 from shared.changes.reasons import ReasonCode
 from shared.identity import Role
+from shared.risk import Risk
 from tests.changes.world import a_change
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)

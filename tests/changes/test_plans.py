@@ -2,10 +2,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.changes.change import Change, Risk
+from shared.changes.change import Change
 from shared.changes.errors import InvalidPlanError
 from shared.changes.plan import Plan
 from shared.changes.state import from_data, to_data
+from shared.risk import Risk
 from tests.changes.world import a_change
 
 MONDAY = datetime(2026, 11, 23, 18, tzinfo=UTC)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.file_blobs import FileBlobContainer
-from shared.changes.change import Change, Risk, State
+from shared.changes.change import Change, State
 from shared.changes.errors import NotKnownError
 from shared.changes.freeze import Window
 from shared.changes.policy import BreakerRule, Budget, Limits, Policy, RetryRule
@@ -19,6 +19,7 @@ from shared.changes.ports import Act, Acted, Adapters, Services, Verified
 from shared.changes.recording import EvidenceRecorder
 from shared.changes.state import Store, from_data, to_data
 from shared.changes.throttling import Rate, Toll
+from shared.risk import Risk
 
 FAST = Policy(
     recheck=timedelta(seconds=0.3),

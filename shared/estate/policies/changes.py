@@ -12,15 +12,7 @@ from shared.estate.declared import Declared
 from shared.estate.values import Duration, Fraction, Frequency, Percent, Rate, Text
 from shared.estate.windows import WeeklyWindows
 from shared.finance_calendar.declaration import Name
-
-
-class Risk(StrEnum):
-    """What a change can do at worst."""
-
-    REVERSIBLE = "reversible"
-    DISRUPTIVE = "disruptive"
-    IRREVERSIBLE = "irreversible"
-    FINANCIAL = "financial"
+from shared.risk import Risk
 
 
 class Automation(StrEnum):
