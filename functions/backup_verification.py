@@ -89,7 +89,14 @@ async def _get_drill(call: Call) -> Answer:
 
 async def _list_drills(call: Call) -> Answer:
     entries = await asyncio.to_thread(lambda: list(registry.entries(steps.state())))
-    return Answer({"value": [{"id": entry.plan.id, "server": entry.state} for entry in entries]})
+    return Answer(
+        {
+            "value": [
+                {"id": entry.plan.id, "server": entry.state, "held": entry.held and entry.held.outcome}
+                for entry in entries
+            ]
+        }
+    )
 
 
 add_routes(

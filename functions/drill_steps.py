@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel
 
 from functions import estate_in_force
+from functions.change_execution import services
 from functions.records import write_record
 from shared.backup_verification import registry
 from shared.backup_verification.books import Books, examine, is_ledger, newest_business_write
@@ -16,6 +17,8 @@ from shared.backup_verification.drill import (
     DrillPlan,
     DrillReport,
     DrillRequest,
+    Held,
+    NotDone,
     Outcome,
     Phase,
     conclude,
@@ -24,12 +27,15 @@ from shared.backup_verification.drill import (
 from shared.backup_verification.registry import Entry, EntryState
 from shared.backup_verification.schedule import due, plan_drill, problems
 from shared.blob_container import BlobContainer
+from shared.changes import governance
+from shared.changes.policy import OverrideKind
 from shared.events import Event
 from shared.evidence.record import Kind, Record
 from shared.platforms import blobs, event_grid, postgres_servers, settings, sql
 from shared.version import VERSION
 
 _LOG = logging.getLogger("closekeeper.backup_verification")
+_AUTOMATION = "backup_verification"
 _STATEMENT_TIMEOUT_SECONDS = 540
 _KEEP_LOOKING_AFTER_CLOSE = timedelta(hours=24)
 
@@ -46,7 +52,7 @@ def due_requests(now: datetime) -> list[DrillRequest]:
     """What the schedule asks for at that instant. A failed drill proved nothing: its server is due again."""
     proven: dict[tuple[str, str], datetime] = {}
     for entry in registry.entries(state()):
-        if entry.report is None or entry.report.outcome is Outcome.PASSED:
+        if entry.held is None and (entry.report is None or entry.report.outcome is Outcome.PASSED):
             key = (entry.plan.environment, entry.plan.server)
             proven[key] = max(proven.get(key, entry.plan.requested_at), entry.plan.requested_at)
     return due(estate_in_force.get(), proven, now)
@@ -78,10 +84,56 @@ def begin(data: object) -> dict[str, Any]:
             requested_at=started.requested_at,
             poll_seconds=float(settings.optional("DRILL_POLL_SECONDS", "30")),
         )
-        entry = registry.open_entry(state(), plan)
+        entry = registry.open_entry(state(), plan, _held(plan, started.request))
+    if entry.held is not None:
+        return {"report": _record_held(entry, entry.held)}
     if entry.evidence is not None:
         return {"report": _shown(entry)}
     return {"plan": entry.plan.model_dump(mode="json")}
+
+
+def _held(plan: DrillPlan, request: DrillRequest) -> Held | None:
+    """Why the drill is not begun, None when it is."""
+    governed = services()
+    now = datetime.now(UTC)
+    if reason := _stopped(plan):
+        return Held(outcome=NotDone.REFUSED, reason=reason)
+    policy = governed.rules.policy(plan.environment)
+    if policy.enabled_automations is not None and _AUTOMATION not in policy.enabled_automations:
+        return Held(outcome=NotDone.REFUSED, reason=f"{_AUTOMATION} is not enabled in {plan.environment}")
+    for override in governance.list_overrides(governed):
+        concerned = override.automation == _AUTOMATION and override.environment in (None, plan.environment)
+        if override.kind is OverrideKind.PAUSE and concerned and override.in_force(now):
+            reason = f"paused until {override.end.isoformat()} ({override.reason}), by {override.set_by}"
+            return Held(outcome=NotDone.REFUSED, reason=reason)
+    if request.dry_run or governed.dry_run or policy.dry_run:
+        reason = f"would restore {plan.source_id} to {plan.target.isoformat()} as {plan.server_id}, and remove it"
+        return Held(outcome=NotDone.DRY_RUN, reason=reason)
+    return None
+
+
+def _stopped(plan: DrillPlan) -> str:
+    """Why the stop switch holds the drill, empty when it does not."""
+    switch = governance.stop_switch(services())
+    return f"the stop switch is pulled ({switch.reason}), by {switch.by}" if switch and switch.pulled else ""
+
+
+def _record_held(entry: Entry, held: Held) -> dict[str, Any]:
+    """Record that nothing was done; the same occasion is one record however often it is told."""
+    plan = entry.plan
+    write_record(
+        Record(
+            automation=_AUTOMATION,
+            kind=Kind.DRY_RUN if held.outcome is NotDone.DRY_RUN else Kind.REFUSED,
+            subject=plan.id,
+            time=plan.requested_at,
+            environment=plan.environment,
+            estate_version=plan.estate_version,
+            app_version=VERSION,
+            body={"plan": plan.model_dump(mode="json"), "reason": held.reason},
+        )
+    )
+    return {"id": plan.id, "plan": plan.model_dump(mode="json"), **held.model_dump(mode="json")}
 
 
 # --- during a drill --------------------------------------------------------------------------------------------------
@@ -112,6 +164,8 @@ def create_server(data: object) -> dict[str, str]:
         return {"refused": "the drill is already being torn down"}
     if postgres_servers.get(plan.server_id) is not None:
         return {"operation": ""}
+    if reason := _stopped(plan):  # pulled since the drill began
+        return {"refused": reason}
     try:
         operation = postgres_servers.restore_to_point_in_time(
             plan.source_id, plan.server_id, plan.location, plan.target
@@ -211,7 +265,8 @@ def entries_to_look_after(now: datetime) -> Iterator[Entry]:
     A create request that was delivered twice can reach Azure after the removal, so that once is not enough.
     """
     for entry in registry.entries(state()):
-        if entry.closed_at is None or now - entry.closed_at < _KEEP_LOOKING_AFTER_CLOSE:
+        lately = entry.closed_at is None or now - entry.closed_at < _KEEP_LOOKING_AFTER_CLOSE
+        if lately and entry.held is None:
             yield entry
 
 
@@ -251,7 +306,7 @@ def _report(report: DrillReport) -> dict[str, Any]:
     report = registry.keep_report(state(), report)
     written = write_record(
         Record(
-            automation="backup_verification",
+            automation=_AUTOMATION,
             kind=Kind.DRILL,
             subject=report.id,
             time=report.concluded_at,

@@ -26,6 +26,7 @@ class DrillRequest(_Model):
     target: AwareDatetime | None = Field(
         default=None, description="The instant to restore, RFC 3339 with an offset; the time of the request if left out"
     )
+    dry_run: bool = Field(default=False, description="Plan and record only; nothing is restored")
 
 
 class DatabaseUnderTest(_Model):
@@ -71,6 +72,20 @@ class Outcome(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
+
+
+class NotDone(StrEnum):
+    """Why a drill that was asked for was not begun."""
+
+    REFUSED = "refused"
+    DRY_RUN = "dry_run"
+
+
+class Held(_Model):
+    """A drill that was planned and not begun."""
+
+    outcome: NotDone
+    reason: str
 
 
 class DrillReport(_Model):

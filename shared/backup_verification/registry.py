@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from shared.backup_verification.drill import DrillPlan, DrillReport
+from shared.backup_verification.drill import DrillPlan, DrillReport, Held
 from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
 
 _FOLDER = "drills/"
@@ -40,14 +40,21 @@ class Entry(BaseModel):
     plan: DrillPlan
     state: EntryState = EntryState.OPEN
     closed_at: AwareDatetime | None = None
+    held: Held | None = None
+    """Why nothing was begun, None when it was."""
     report: DrillReport | None = None
     evidence: EvidenceReference | None = None
     """Where the report is in the evidence, once it is there and was told."""
 
 
-def open_entry(container: BlobContainer, plan: DrillPlan) -> Entry:
-    """Register the drill's server, or find it registered: the first plan stands, so that twice is once."""
+def open_entry(container: BlobContainer, plan: DrillPlan, held: Held | None = None) -> Entry:
+    """Register the drill's server, or find it registered: the first plan stands, so that twice is once.
+
+    A drill that is `held` is registered as closed: its server may never be created.
+    """
     entry = Entry(plan=plan)
+    if held is not None:
+        entry = Entry(plan=plan, state=EntryState.CLOSED, closed_at=plan.requested_at, held=held)
     try:
         container.create(_name(plan.id), _dump(entry))
     except BlobAlreadyExistsError:
