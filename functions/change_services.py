@@ -7,7 +7,6 @@ from functions import estate_in_force
 from shared.changes.freeze import Window
 from shared.changes.policy import Policy
 from shared.changes.ports import Adapters, Rules, Services
-from shared.changes.recording import EvidenceRecorder
 from shared.changes.state import Store
 from shared.platforms import blobs, event_grid, settings
 from shared.version import VERSION
@@ -38,6 +37,8 @@ def _rules() -> Rules:
 @cache
 def services() -> Services:
     """The services of this app. Raises MissingSettingError."""
+    from shared.changes.recording import EvidenceRecorder
+
     state = settings.required("STATE_URL", "give the URL of the blob container for the app's state")
     evidence = settings.required("EVIDENCE_URL", "give the URL of the blob container for evidence")
     recorder = EvidenceRecorder(blobs.container(evidence), lambda: estate_in_force.get().version, VERSION)

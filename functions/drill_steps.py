@@ -30,7 +30,6 @@ from shared.blob_container import BlobContainer
 from shared.changes import governance
 from shared.changes.policy import OverrideKind
 from shared.events import Event
-from shared.evidence.record import Kind, Record
 from shared.platforms import blobs, event_grid, postgres_servers, settings, sql
 from shared.version import VERSION
 
@@ -120,6 +119,8 @@ def _stopped(plan: DrillPlan) -> str:
 
 def _record_held(entry: Entry, held: Held) -> dict[str, Any]:
     """Record that nothing was done; the same occasion is one record however often it is told."""
+    from shared.evidence.record import Kind, Record
+
     plan = entry.plan
     write_record(
         Record(
@@ -303,6 +304,8 @@ def _delete(server_id: str) -> str:
 
 def _report(report: DrillReport) -> dict[str, Any]:
     """Record and tell the drill's one report, which an earlier delivery may have fixed already."""
+    from shared.evidence.record import Kind, Record
+
     report = registry.keep_report(state(), report)
     written = write_record(
         Record(

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 import azure.durable_functions as df
 import azure.functions as func
 
-from shared.evidence.log import BrokenLogError
-from shared.evidence.seal import broken_log_event, publish_seals, seal_records
 from shared.platforms import blobs, event_grid, settings
 from shared.version import VERSION
 
@@ -23,6 +21,9 @@ def evidence_sealing_tick(timer: func.TimerRequest) -> None:
     It does not look at the declared estate: a bad declaration must not keep evidence from being sealed. A log that
     contradicts itself is told as an event and fails the function, every time, until a person has dealt with it.
     """
+    from shared.evidence.log import BrokenLogError
+    from shared.evidence.seal import broken_log_event, publish_seals, seal_records
+
     now = datetime.now(UTC)
     evidence = blobs.container(settings.required("EVIDENCE_URL", "give the URL of the blob container for evidence"))
     topic = event_grid.topic()

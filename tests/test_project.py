@@ -25,6 +25,8 @@ LATER = [
     "yaml",
     "rfc8785",
     "shared.estate.estate",
+    "shared.evidence.log",
+    "shared.evidence.record",
     "shared.finance_calendar.compilation",
 ]
 """What a cold start must not pay for: it is imported by who first uses it."""
