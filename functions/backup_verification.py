@@ -4,7 +4,6 @@ The orchestration only orders steps and waits; what to do and how to judge it is
 """
 
 import asyncio
-import logging
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +19,6 @@ from shared.backup_verification.drill import DrillPlan, DrillRequest, Phase, dri
 from shared.identity import Role
 
 blueprint = df.Blueprint()
-_LOG = logging.getLogger("closekeeper.backup_verification")
 
 _RETRY = task.RetryPolicy(
     first_retry_interval=timedelta(seconds=2),

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from shared.estate.source import EstateInForce
 
 blueprint = df.Blueprint()
-_LOG = logging.getLogger("closekeeper.estate")
 _LONGEST = timedelta(days=3660)
 
 
