@@ -1,6 +1,7 @@
 """Published bank holidays on weekdays, 2024 to 2030, transcribed by hand from the sources named here.
 
-England and Wales: GOV.UK, "UK bank holidays" (www.gov.uk/bank-holidays), which lists 2024 to 2028. For 2029 and 2030
+England and Wales: GOV.UK, "UK bank holidays" (www.gov.uk/bank-holidays), transcribed for 2024 to 2028.
+The page itself could not be read here (only a secondary report of it): compare before relying on it. For 2029 and 2030
 nothing is published yet: the statutory rules are applied (Banking and Financial Dealings Act 1971, schedule 1; New
 Year's Day and Early May by proclamation; substitute days on the next weekdays).
 
