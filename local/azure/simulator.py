@@ -25,6 +25,7 @@ from local.azure.flexible_servers.schedule import keep_backups
 from local.azure.identity import Clock, IdentityEndpoint, ManagedIdentity, Tenant
 from local.azure.operations import Operations
 from local.azure.serving import BackgroundServer
+from local.azure.storage_accounts.provider import StorageAccounts
 from local.azure.throttling import Throttle
 
 APP_IDENTITY = "closekeeper"
@@ -62,6 +63,7 @@ class AzureSimulator:
         self.servers = FlexibleServers(self.arm, self._registry, self._operations)
         for register in (backups.register, parameters.register, access.register, regional.register):
             register(self.arm, self.servers)
+        self.storage_accounts = StorageAccounts(self.arm)
         resource_groups.register(self.arm)
         self.events = EventGrid(
             self.tenant,

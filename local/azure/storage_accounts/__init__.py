@@ -1,0 +1,1 @@
+"""Microsoft.Storage: storage accounts as Resource Manager shows them. The blobs themselves are Azurite's."""
