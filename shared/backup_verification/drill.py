@@ -5,10 +5,15 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from shared.backup_verification.aftermath import Kept, SelfTested
 from shared.backup_verification.books import Books
+from shared.backup_verification.cost import Cost
+from shared.backup_verification.preflight import PreflightCheck
+from shared.backup_verification.trend import Trend
 
 _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9._-]")
 _MAX_SERVER_NAME = 63
@@ -18,15 +23,76 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DrillRequest(_Model):
-    """What a caller or the schedule asks for."""
+class DrillKind(StrEnum):
+    """What a drill restores from; as the estate names it."""
 
+    POINT_IN_TIME = "point-in-time"
+    GEO_RESTORE = "geo-restore"
+    DUMP = "dump"
+
+
+class Target(StrEnum):
+    """Which instant a point-in-time drill restores; as the estate names it."""
+
+    LATEST = "latest"
+    RANDOM = "random"
+    BEFORE_EVENT = "before-event"
+
+
+def _target_of(given: object) -> object:
+    """A name of a target or an instant, so that the caller is told of one thing and not of each that it might be."""
+    if given is None or isinstance(given, datetime | Target):
+        return given
+    try:
+        return Target(str(given))
+    except ValueError:
+        pass
+    try:
+        instant = datetime.fromisoformat(str(given))
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        names = ", ".join(Target)
+        raise ValueError(f"neither one of {names} nor an instant with an offset such as 2026-11-30T22:00:00Z")
+    return instant
+
+
+class _Wish(_Model):
     environment: str = Field(min_length=1, max_length=100, description="The environment's name in the estate")
-    server: str = Field(min_length=1, max_length=100, description="The PostgreSQL server's name in the estate")
-    target: AwareDatetime | None = Field(
-        default=None, description="The instant to restore, RFC 3339 with an offset; the time of the request if left out"
+    tenant: str | None = Field(default=None, description="The one tenant whose database is checked; all if left out")
+    kind: DrillKind = Field(default=DrillKind.POINT_IN_TIME, description="What is restored from")
+    target: Annotated[datetime | Target | None, BeforeValidator(_target_of)] = Field(
+        default=None, description="The instant to restore (RFC 3339 with an offset), or latest, random, before-event"
     )
+    event: str | None = Field(default=None, description="For before-event: the calendar event")
     dry_run: bool = Field(default=False, description="Plan and record only; nothing is restored")
+    keep: timedelta | None = Field(
+        default=None, gt=timedelta(0), description="How long people keep the neutralised copy, such as PT8H"
+    )
+
+
+class DrillRequest(_Wish):
+    """What a caller or the schedule asks for, of one server."""
+
+    server: str = Field(min_length=1, max_length=100, description="The PostgreSQL server's name in the estate")
+
+
+class DrillsRequest(_Wish):
+    """What a caller asks for: of one server, of a tenant's, or without both of every server of the environment."""
+
+    server: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="The PostgreSQL server's name in the estate; the tenant's own, or every one, if left out",
+    )
+
+
+class Network(_Model):
+    """Where a restored server is put: resource ids of a delegated subnet and of a private DNS zone."""
+
+    subnet: str
+    dns_zone: str
 
 
 class DatabaseUnderTest(_Model):
@@ -54,6 +120,18 @@ class DrillPlan(_Model):
     rpo_seconds: int
     poll_seconds: float
     estate_version: str
+    kind: DrillKind = DrillKind.POINT_IN_TIME
+    tenant: str | None = None
+    asked_at: AwareDatetime | None = None
+    """When it was asked for; until `requested_at` it waited for its turn."""
+    target_chosen: str = ""
+    """How the target was chosen, in words."""
+    network: Network | None = None
+    """None: the copy has a public address that only the app is let in to."""
+    keep_until: AwareDatetime | None = None
+    """How long people keep the neutralised copy; None: it is removed at once."""
+    self_test: bool = False
+    """Whether faults are put into the copy after the verdict, which the checks must find."""
 
 
 class Phase(StrEnum):
@@ -62,6 +140,8 @@ class Phase(StrEnum):
     REQUESTED = "requested"
     ACCEPTED = "accepted"
     READY = "ready"
+    CONFIGURED = "configured"
+    RESOLVED = "resolved"
     ANSWERED = "answered"
     VERIFIED = "verified"
     REMOVED = "removed"
@@ -109,6 +189,21 @@ class DrillReport(_Model):
     removed: bool
     estate_version: str
     concluded_at: AwareDatetime
+    kind: DrillKind = DrillKind.POINT_IN_TIME
+    location: str = ""
+    tenant: str | None = None
+    asked_at: AwareDatetime | None = None
+    target_chosen: str = ""
+    isolation: str = ""
+    """How the copy was kept apart, in words."""
+    carried: tuple[str, ...] = ()
+    """What a restore does not carry and was set on the copy: parameters, extensions, administrators, firewall, tags."""
+    preflight: tuple[PreflightCheck, ...] = ()
+    cost: Cost | None = None
+    """None without declared rates."""
+    trend: Trend | None = None
+    self_test: tuple[SelfTested, ...] = ()
+    kept: Kept | None = None
 
 
 def drill_id(environment: str, server: str, key: str) -> str:
