@@ -34,11 +34,20 @@ class Operation:
 class Operations:
     """The operations of one resource provider, e.g. `Microsoft.DBforPostgreSQL`.
 
-    `retry_after` is the number of seconds that polls are told to wait; the official clients obey it.
+    `retry_after` is the number of seconds that polls are told to wait; the official clients obey it. `status` and
+    `result` are what the provider calls the two URLs.
     """
 
-    def __init__(self, namespace: str, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        namespace: str,
+        retry_after: int | None = None,
+        *,
+        status: str = "azureAsyncOperation",
+        result: str = "operationResults",
+    ) -> None:
         self._namespace = namespace
+        self._status_name, self._result_name = status, result
         self.retry_after = retry_after
         self._operations: dict[str, Operation] = {}
         self._running: set[Future[None]] = set()
@@ -48,8 +57,8 @@ class Operations:
     def routes(self) -> list[Route]:
         base = f"/subscriptions/{{subscriptionId}}/providers/{self._namespace}/locations/{{location}}"
         return [
-            Route("GET", f"{base}/azureAsyncOperation/{{operationId}}", self._status),
-            Route("GET", f"{base}/operationResults/{{operationId}}", self._result),
+            Route("GET", f"{base}/{self._status_name}/{{operationId}}", self._status),
+            Route("GET", f"{base}/{self._result_name}/{{operationId}}", self._result),
         ]
 
     def begin(
@@ -81,8 +90,8 @@ class Operations:
             202,
             {"operation": name, "startTime": _text(operation.started)},
             {
-                "Azure-AsyncOperation": call.url(f"{base}/azureAsyncOperation/{operation.id}"),
-                "Location": call.url(f"{base}/operationResults/{operation.id}"),
+                "Azure-AsyncOperation": call.url(f"{base}/{self._status_name}/{operation.id}"),
+                "Location": call.url(f"{base}/{self._result_name}/{operation.id}"),
                 **self._retry_header(),
             },
         )

@@ -16,17 +16,22 @@ from local.azure.arm import ResourceManager
 from local.azure.certificates import CertificateAuthority
 from local.azure.event_grid import EventGrid, Topic
 from local.azure.faults import FaultMiddleware, FaultPlan, Service
-from local.azure.flexible_servers import access, backups, creation, model, parameters, refusals, regional
+from local.azure.flexible_servers import access, backups, creation, model, networks, parameters, refusals, regional
 from local.azure.flexible_servers.creation import NewServer
 from local.azure.flexible_servers.model import Server, Sku
 from local.azure.flexible_servers.provider import NAMESPACE, FlexibleServers
 from local.azure.flexible_servers.registry import Registry
 from local.azure.flexible_servers.schedule import keep_backups
 from local.azure.identity import Clock, IdentityEndpoint, ManagedIdentity, Tenant
+from local.azure.managed_clusters import model as clusters
+from local.azure.managed_clusters.model import Cluster, Pool
+from local.azure.managed_clusters.provider import NAMESPACE as CONTAINER_SERVICE
+from local.azure.managed_clusters.provider import ManagedClusters
 from local.azure.operations import Operations
 from local.azure.serving import BackgroundServer
 from local.azure.storage_accounts.provider import StorageAccounts
 from local.azure.throttling import Throttle
+from local.kubernetes.simulator import KubernetesSimulator
 
 APP_IDENTITY = "closekeeper"
 TOPIC = "outcomes"
@@ -38,7 +43,7 @@ class AzureSimulator:
     `folder` receives the database servers. `clock` and `token_lifetime` are those of tokens, `event_time_scale` the
     seconds that Event Grid waits for each second of its retry schedule, `retry_after` the seconds that clients are
     told to wait between polls of a long-running operation. What may be changed while it runs: `faults`, `throttle`,
-    `arm.locks`, `arm.denied`, `servers.behaviour`, `events.time_scale`.
+    `arm.locks`, `arm.denied`, `servers.behaviour`, `clusters.behaviour`, `clusters.rates`, `events.time_scale`.
     """
 
     def __init__(
@@ -61,9 +66,13 @@ class AzureSimulator:
         self._operations = Operations(NAMESPACE, retry_after)
         self._registry = Registry(folder, authority, self.tenant)
         self.servers = FlexibleServers(self.arm, self._registry, self._operations)
-        for register in (backups.register, parameters.register, access.register, regional.register):
+        for register in (backups.register, parameters.register, access.register, regional.register, networks.register):
             register(self.arm, self.servers)
         self.storage_accounts = StorageAccounts(self.arm)
+        self._cluster_operations = Operations(
+            CONTAINER_SERVICE, retry_after, status="operations", result="operationresults"
+        )
+        self.clusters = ManagedClusters(self.arm, self._cluster_operations)
         resource_groups.register(self.arm)
         self.events = EventGrid(
             self.tenant,
@@ -150,6 +159,7 @@ class AzureSimulator:
         administrator: str = "administrator_login",
         password: str | None = None,
         tags: dict[str, str] | None = None,
+        subnet: str | None = None,
     ) -> Server:
         """Make a server, its resource group too, and wait until it is Ready and has its first backup.
 
@@ -177,6 +187,9 @@ class AzureSimulator:
             subscription, group, name, wanted, readers=[identity.name for identity in self.tenant.identities]
         )
         server.tags = dict(tags or {})
+        if subnet is not None:
+            self.servers.subnets.add(subnet, location)
+            server.network = {"delegatedSubnetResourceId": subnet, "publicNetworkAccess": "Disabled"}
         return server
 
     def flexible_server(self, resource_id: str) -> Server:
@@ -185,6 +198,44 @@ class AzureSimulator:
         if parts is None:
             raise refusals.invalid_parameter("resource_id")
         return self._registry.get(*parts)
+
+    def start_by_itself(self, resource_id: str) -> None:
+        """What Azure does seven days after a flexible server was stopped, and for maintenance: it starts it."""
+        server = self.flexible_server(resource_id)
+        assert server.state == "Stopped", f"{server.name} is {server.state}"
+        assert server.cluster is not None
+        with self._registry.operating(server, "start", "Starting", lambda: refusals.busy(server.name)), server.working:
+            server.cluster.start()
+            self._registry.renew_passwords(server)
+        self._registry.settle(server, "Ready")
+
+    def add_managed_cluster(
+        self,
+        resource_id: str,
+        location: str = "westeurope",
+        *,
+        pools: Sequence[Pool] = (),
+        kubernetes: KubernetesSimulator | None = None,
+        node_auto_provisioning: bool = False,
+    ) -> Cluster:
+        """Make an AKS cluster, its resource group too. `kubernetes` is the API behind it, whose nodes follow the pools
+        from now on, and which is out of reach while the cluster is stopped; whoever gives it starts and ends it."""
+        parts = clusters.split_id(resource_id)
+        if parts is None:
+            raise ValueError(f"resource_id: not a managed cluster's: {resource_id}")
+        subscription, group, name = parts
+        self.add_resource_group(subscription, group, location)
+        return self.clusters.add(
+            Cluster(
+                subscription,
+                group,
+                name,
+                location,
+                {pool.name: pool for pool in pools},
+                node_auto_provisioning=node_auto_provisioning,
+                kubernetes=kubernetes,
+            )
+        )
 
     def _served(self, service: Service, app: Starlette) -> Any:
         app.router.lifespan_context = self._lifespan(service)
@@ -198,6 +249,7 @@ class AzureSimulator:
                 await self.events.start()
             elif service == "arm":
                 await self._operations.start()
+                await self._cluster_operations.start()
                 schedule = asyncio.create_task(keep_backups(self._registry, self.servers.behaviour))
             try:
                 yield
@@ -208,6 +260,7 @@ class AzureSimulator:
                     await self.events.stop()
                 elif service == "arm":
                     await self._operations.stop()
+                    await self._cluster_operations.stop()
 
         def context(app: Starlette) -> AbstractAsyncContextManager[None]:
             return lifespan(app)

@@ -24,7 +24,9 @@ class Behaviour:
     first_backup_after: timedelta = timedelta(minutes=10)
     """The age at which a server that was made by a request gets its first backup."""
     cores_quota: int = 100
-    """Shown by the region's usages; not enforced."""
+    """The vCores that all servers of a region may have together."""
+    geo_backup_lag: timedelta = timedelta(0)
+    """How far the paired region is behind; at most an hour in Azure."""
 
     def reset(self) -> None:
         """Everything as it is by default."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local.azure.flexible_servers import model, refusals
@@ -89,14 +89,20 @@ def point_in_time_restore(body: Mapping[str, Any], source: Server, now: datetime
     return _restored(body, source, target)
 
 
-def geo_restore(body: Mapping[str, Any], source: Server) -> CopiedServer:
-    """The newest that the paired region has; the source must have been created with geo-redundant backup."""
+def geo_restore(body: Mapping[str, Any], source: Server, now: datetime, lag: timedelta) -> CopiedServer:
+    """The newest that the paired region has; the source must have been created with geo-redundant backup.
+
+    Its backups come there later by `lag`; until the first has come, nothing can be restored.
+    """
     if source.backup["geoRedundantBackup"] != "Enabled":
         raise refusals.invalid_parameter("sourceServerResourceId")
     if _location(body) == _region(source.location):
         raise refusals.invalid_parameter("location")
     _point_in_time(_properties(body))
-    return _restored(body, source, None)
+    earliest = source.cluster.earliest_restore_time if source.cluster else None
+    if earliest is None or earliest > now - lag:
+        raise refusals.invalid_parameter("sourceServerResourceId")
+    return _restored(body, source, now - lag if lag else None)
 
 
 def replica(body: Mapping[str, Any], source: Server) -> CopiedServer:

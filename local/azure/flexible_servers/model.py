@@ -97,6 +97,7 @@ class Server:
     maintenance_window: dict[str, Any] = field(
         default_factory=lambda: {"customWindow": "Disabled", "dayOfWeek": 0, "startHour": 0, "startMinute": 0}
     )
+    network: dict[str, Any] = field(default_factory=lambda: {"publicNetworkAccess": "Enabled"})
     replica_of: str | None = None
     cluster: PostgresCluster | None = None
     minor_version: str = "0"
@@ -201,7 +202,7 @@ def show(server: Server) -> dict[str, Any]:
         "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
         "maintenanceWindow": server.maintenance_window,
         "minorVersion": server.minor_version,
-        "network": {"publicNetworkAccess": "Enabled"},
+        "network": server.network,
         "privateEndpointConnections": [],
         "replica": {"capacity": capacity, "role": role},
         "replicaCapacity": capacity,

@@ -9,8 +9,9 @@ from local.azure.flexible_servers import creation, model, refusals
 from local.azure.flexible_servers.behaviour import Behaviour
 from local.azure.flexible_servers.creation import CopiedServer, NewServer
 from local.azure.flexible_servers.model import Server, Sku
+from local.azure.flexible_servers.networks import Subnets
 from local.azure.flexible_servers.provision import let_read, make_cluster
-from local.azure.flexible_servers.registry import Registry, after, utc_now
+from local.azure.flexible_servers.registry import Life, Registry, after, utc_now
 from local.azure.operations import Operations, Result
 
 NAMESPACE = "Microsoft.DBforPostgreSQL"
@@ -28,6 +29,7 @@ class FlexibleServers:
 
     def __init__(self, arm: ResourceManager, registry: Registry, operations: Operations) -> None:
         self.behaviour = Behaviour()
+        self.subnets = Subnets()
         self._registry = registry
         self._operations = operations
         arm.register(
@@ -54,6 +56,15 @@ class FlexibleServers:
 
     def all(self) -> list[Server]:
         return self._registry.all()
+
+    def cores_in(self, location: str) -> int:
+        """The vCores of all servers of a region, which its quota counts."""
+        return sum(server.sku.cores for server in self.all() if server.location == location)
+
+    @property
+    def lives(self) -> list[Life]:
+        """When each server came to be and ceased to be, in this order; those that still are included."""
+        return self._registry.lives()
 
     @property
     def retry_after(self) -> int | None:
@@ -150,7 +161,11 @@ class FlexibleServers:
                 raise refusals.name_taken()
             return self._change(call, existing)
         wanted = self._wanted(body, mode)
+        self._respect_quota(wanted)
+        source = wanted.source if isinstance(wanted, CopiedServer) and not wanted.replica else None
+        network = self.subnets.wanted(body, wanted.location, self.all(), source)
         server = self._add(names["subscriptionId"], names["resourceGroupName"], names["serverName"], wanted)
+        server.network = network
         restores = isinstance(wanted, CopiedServer) and not wanted.replica
         if not restores or self.behaviour.restore_applies_tags:
             server.tags = model.json_object(body.get("tags"), "tags")
@@ -173,8 +188,13 @@ class FlexibleServers:
         if mode == "Replica":
             return creation.replica(body, source)
         if mode == "GeoRestore":
-            return creation.geo_restore(body, source)
+            return creation.geo_restore(body, source, utc_now(), self.behaviour.geo_backup_lag)
         return creation.point_in_time_restore(body, source, utc_now())
+
+    def _respect_quota(self, wanted: NewServer | CopiedServer) -> None:
+        left = self.behaviour.cores_quota - self.cores_in(wanted.location)
+        if wanted.sku.cores > left:
+            raise refusals.quota_exceeded(wanted.location, wanted.sku.cores, left)
 
     def _add(self, subscription: str, group: str, name: str, wanted: NewServer | CopiedServer) -> Server:
         source = wanted.source if isinstance(wanted, CopiedServer) else wanted

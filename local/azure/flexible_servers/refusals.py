@@ -6,8 +6,8 @@ while another one runs. Seen in users' reports (GitHub issues of azure-cli, bice
 ServerIsBusy, ServerNameAlreadyExists, ServerGroupDropping, InvalidParameterValue with its one sentence,
 InternalServerError for a point in time that is no RFC 3339 time; "occured" and "Seever" are theirs too.
 Inferred, as no source was found: the HTTP status of each (409 for states, 400 for parameters), that a point in time
-out of range is an InvalidParameterValue of pointInTimeUTC, that of source, location and version likewise, and
-RestoreFailed for a log that cannot be replayed.
+out of range is an InvalidParameterValue of pointInTimeUTC, that of source, location and version likewise,
+QuotaExceeded, and RestoreFailed for a log that cannot be replayed.
 """
 
 import uuid
@@ -76,6 +76,14 @@ def not_stopped(server: str, state: str) -> ArmError:
 
 def dropping() -> ArmError:
     return ArmError(409, "ServerGroupDropping", "Operations on a server group in dropping state are not allowed.")
+
+
+def quota_exceeded(region: str, needed: int, left: int) -> ArmError:
+    return ArmError(
+        409,
+        "QuotaExceeded",
+        f"The requested {needed} vCores exceed the {left} that are left of the quota in {region}.",
+    )
 
 
 def internal() -> ArmError:

@@ -18,11 +18,10 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
 
     def usages(call: Call) -> Answer:
         location = call.names["locationName"].lower()
-        used = sum(server.sku.cores for server in servers.all() if server.location == location)
         usage = {
             "id": f"{call.path}/cores",
             "name": {"value": "cores", "localizedValue": "cores"},
-            "currentValue": used,
+            "currentValue": servers.cores_in(location),
             "limit": servers.behaviour.cores_quota,
             "unit": "Count",
         }

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,15 @@ from local.postgres import LoopbackAddresses, PostgresCluster, ServerCertificate
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Life:
+    """A server's life: from the moment that its name was taken until nothing of it is left (None: it lives)."""
+
+    name: str
+    began: datetime
+    ended: datetime | None = None
+
+
 class Registry:
     """All servers by resource id, each under an address of its own at the one port, and the roles' tokens in them."""
 
@@ -28,6 +38,7 @@ class Registry:
         self._tenant = tenant
         self._servers: dict[str, Server] = {}
         self._released: dict[str, datetime] = {}
+        self._lives: list[Life] = []
         self._lock = threading.RLock()
         tenant.listen(self._renew_password)
 
@@ -56,10 +67,15 @@ class Registry:
             if self.is_taken(server.name, now):
                 raise refusals.name_taken()
             self._servers[server.name] = server
+            self._lives.append(Life(server.name, utc_now()))
 
     def is_taken(self, name: str, now: datetime) -> bool:
         with self._lock:
             return name in self._servers or self._released.get(name, now) > now
+
+    def lives(self) -> list[Life]:
+        with self._lock:
+            return [replace(life) for life in self._lives]
 
     def forget_names(self) -> None:
         with self._lock:
@@ -70,6 +86,9 @@ class Registry:
             if self._servers.get(server.name) is server:
                 del self._servers[server.name]
                 self._released[server.name] = name_taken_until
+                for life in self._lives:
+                    if life.name == server.name and life.ended is None:
+                        life.ended = utc_now()
         self.addresses.release(server.address)
 
     @contextmanager
