@@ -91,11 +91,8 @@ def examine(
             check="ledger present", message="the accounting tables did not come back", severity=Severity.CRITICAL
         )
         return _books(name, tenant, (0, 0, 0), ["ledger present"], [lost], None, source_newest_write, target)
-    looked = _Look(baseline)
-    hashed = looked.look(database, catalogue, anchor)
-    if anchor is not None:
-        looked.names.extend(anchor_comparison.CHECKS)
-        looked.findings.extend(anchor_comparison.compare(anchor, take_anchor(database, up_to=anchor), baseline))
+    looked = Look(baseline)
+    hashed = looked.at_everything(database, catalogue, anchor)
     ((moves, lines),) = database.rows(_SIZE)
     names = ["ledger present", *looked.names, "newest write"]
     newest = newest_business_write(database, target)
@@ -106,24 +103,34 @@ def examine(
 def accept(database: Database) -> Baseline:
     """The baseline that accepts what a live database shows today: its copies are judged by what they show beyond."""
     database.rows(_TUNING)
-    looked = _Look(NOTHING_ACCEPTED)
+    looked = Look(NOTHING_ACCEPTED)
     catalogue = read_catalogue(database)
     if catalogue.is_ledger:
-        looked.look(database, catalogue, None)
-    return Baseline(accepted={check: frozenset(keys) for check, keys in looked.keys.items()})
+        looked.at_everything(database, catalogue, None)
+    return Baseline(
+        accepted={check: frozenset(fault.key for fault in faults) for check, faults in looked.faults.items()}
+    )
 
 
-class _Look:
-    """The checks as they go: their names, what they found, and the keys of everything that fails."""
+class Look:
+    """The checks as they go: their names, what they found, and every new fault by check (of the checks on the copy
+    itself; comparisons with an anchor yield findings only)."""
 
     def __init__(self, baseline: Baseline) -> None:
         self.baseline = baseline
         self.names: list[str] = []
         self.findings: list[Finding] = []
-        self.keys: dict[str, list[str]] = {}
+        self.faults: dict[str, Sequence[Fault]] = {}
 
-    def look(self, database: Database, catalogue: Catalogue, anchor: Anchor | None) -> int:
-        """Run the checks that apply. Returns how many entries are sealed."""
+    def at_everything(self, database: Database, catalogue: Catalogue, anchor: Anchor | None) -> int:
+        """Run the checks that apply, and compare with the anchor if there is one. Returns how many are sealed."""
+        sealed = self._at_the_copy(database, catalogue, anchor)
+        if anchor is not None:
+            self.names.extend(anchor_comparison.CHECKS)
+            self.findings.extend(anchor_comparison.compare(anchor, take_anchor(database, up_to=anchor), self.baseline))
+        return sealed
+
+    def _at_the_copy(self, database: Database, catalogue: Catalogue, anchor: Anchor | None) -> int:
         situation = Situation(catalogue, anchor)
         for check in checks.ALL:
             answer = check.faults(database, situation)
@@ -149,9 +156,8 @@ class _Look:
         self.names.append(check)
         if isinstance(answer, str):
             complaint, answer = _UNANSWERED, [Fault(None, answer, "unanswered")]
-        if answer:
-            self.keys[check] = [fault.key for fault in answer]
         if new := self.baseline.new(check, answer):
+            self.faults[check] = new
             self.findings.append(finding(check, severity, complaint, explanation, new))
 
     def _add_note(self) -> None:
