@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from typing import LiteralString
 
 import pytest
 from psycopg import Connection
@@ -17,7 +18,9 @@ from tests.local.odoo.conftest import VARIANTS, GenerateDatabase, RealDatabase
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def self_tested(connection: Connection, seed: int, *, anchored: bool = True, role: str | None = None) -> SelfTest:
+def self_tested(
+    connection: Connection, seed: int, *, anchored: bool = True, role: LiteralString | None = None
+) -> SelfTest:
     with connection.transaction(force_rollback=True):
         database = ReadOnlyDatabase(connection)
         if role:
@@ -64,7 +67,7 @@ def test_each_fault_can_be_injected_somewhere(generated: GenerateDatabase) -> No
 
 def test_the_same_seed_injures_the_same_rows(generated: GenerateDatabase) -> None:
     connection, _ = generated(**VARIANTS["version 18"])
-    one, again, other = self_tested(connection, 5), tested(connection, 5), tested(connection, 6)
+    one, again, other = self_tested(connection, 5), self_tested(connection, 5), self_tested(connection, 6)
     assert one == again
     assert one.injections != other.injections
 
