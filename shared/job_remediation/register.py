@@ -1,0 +1,97 @@
+"""The register of faults: what is known of each, kept across restarts and shared by all instances of the app."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.changes.errors import NotKnownError
+from shared.changes.state import Store
+from shared.job_remediation.collapse import Fault, Verdict, collapse, end
+from shared.job_remediation.signal import Signal
+
+_FAULTS = "remediation/faults/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One fault in the register.
+
+    fault: what was told of it. Its counts are of signals that told something new: a copy writes nothing.
+    signal: the one that began the newest occurrence; before any began, the first that came.
+    begun_at: when that one was received, by our clock.
+    remediated: the newest occurrence whose remediation was started.
+    """
+
+    fault: Fault
+    signal: Signal
+    begun_at: datetime
+    remediated: int = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a remediation is to be started: the fault is there, and none was for this occurrence."""
+        return self.signal.symptom.is_fault and self.fault.is_open and self.remediated < self.fault.occurrences
+
+    @property
+    def remediation(self) -> str:
+        """The id of the newest occurrence's remediation, which is its orchestration's instance id."""
+        return remediation_id(self.fault.fingerprint, self.fault.occurrences)
+
+
+def remediation_id(fingerprint: str, occurrence: int) -> str:
+    """The id of a remediation: the same fault and occurrence is the same remediation."""
+    return f"remediation:{fingerprint}:{occurrence}"
+
+
+def tell(store: Store, signal: Signal) -> tuple[Known, Verdict]:
+    """Enter a signal; returns what is known now, and what the signal meant. Any order and count ends in the same."""
+    verdict = Verdict.CONTINUES
+
+    def told(known: Known | None) -> Known:
+        nonlocal verdict
+        before = known.fault if known else Fault(signal.fingerprint)
+        after, verdict = collapse(before, signal)
+        if known is None or verdict is Verdict.BEGINS:
+            remediated = known.remediated if known else 0
+            return Known(fault=after, signal=signal, begun_at=signal.received_at, remediated=remediated)
+        if replace(after, fired=before.fired, resolved=before.resolved) == before:
+            return known
+        return replace(known, fault=after)
+
+    return store.update(_FAULTS + signal.fingerprint, Known, told), verdict
+
+
+def note_started(store: Store, fingerprint: str, occurrence: int) -> None:
+    """Remember that the occurrence's remediation was started."""
+    _change(store, fingerprint, lambda known: replace(known, remediated=max(known.remediated, occurrence)))
+
+
+def note_concluded(store: Store, fingerprint: str, at: datetime) -> Known:
+    """Remember that the remediation of what fired up to that time has concluded; returns what is known then."""
+    return _change(store, fingerprint, lambda known: replace(known, fault=end(known.fault, at)))
+
+
+def look_up(store: Store, fingerprint: str) -> Known:
+    """What is known of a fault. Raises NotKnownError."""
+    known = store.get(_FAULTS + fingerprint, Known)
+    if known is None:
+        raise _unknown(fingerprint)
+    return known
+
+
+def known_faults(store: Store) -> Iterator[Known]:
+    """Everything in the register, by fingerprint."""
+    return store.all(_FAULTS, Known)
+
+
+def _change(store: Store, fingerprint: str, change: Callable[[Known], Known]) -> Known:
+    def changed(known: Known | None) -> Known:
+        if known is None:
+            raise _unknown(fingerprint)
+        return change(known)
+
+    return store.update(_FAULTS + fingerprint, Known, changed)
+
+
+def _unknown(fingerprint: str) -> NotKnownError:
+    return NotKnownError(f"no fault {fingerprint} is in the register")
