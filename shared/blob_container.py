@@ -1,7 +1,7 @@
 """What the domains need of a blob container: a port, without an SDK. `shared.platforms.blobs` implements it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +34,19 @@ class BlobFacts:
     etag: str
     size: int
     last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BlobProperties:
+    """What is known of a blob without its content. `last_modified` is UTC; `size` in bytes; `content_md5` is there when
+    its uploader, or a put of the whole blob, set it."""
+
+    name: str
+    etag: str
+    size: int
+    last_modified: datetime
+    content_md5: bytes | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class BlobContainer(Protocol):

@@ -1,0 +1,113 @@
+"""The register of verifications: written before a scratch database is created, closed when its absence is proven."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.backup_verification.dumps.plan import DumpPlan, DumpReport, Restored
+from shared.backup_verification.registry import EntryState, EvidenceReference
+from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
+
+_FOLDER = "dumps/"
+
+
+class DumpEntry(BaseModel):
+    """One verification, its scratch database, and what became of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: DumpPlan
+    state: EntryState = EntryState.OPEN
+    closed_at: AwareDatetime | None = None
+    restored: Restored | None = None
+    """What the restore said, once it ran to its end."""
+    report: DumpReport | None = None
+    evidence: EvidenceReference | None = None
+
+
+def open_entry(container: BlobContainer, plan: DumpPlan) -> DumpEntry:
+    """Register the verification, or find it registered: the first plan stands, so that twice is once."""
+    entry = DumpEntry(plan=plan)
+    try:
+        container.create(_name(plan.id), _dump(entry))
+    except BlobAlreadyExistsError:
+        return read_entry(container, plan.id)
+    return entry
+
+
+def read_entry(container: BlobContainer, verification: str) -> DumpEntry:
+    """Raises BlobNotFoundError."""
+    return DumpEntry.model_validate_json(container.read(_name(verification)).data)
+
+
+def find_entry(container: BlobContainer, verification: str) -> DumpEntry | None:
+    """None when there is none."""
+    try:
+        return read_entry(container, verification)
+    except BlobNotFoundError:
+        return None
+
+
+def entries(container: BlobContainer, environment: str = "") -> Iterator[DumpEntry]:
+    """Every entry, by id; of one environment when given."""
+    prefix = f"{_FOLDER}dump:{environment}:" if environment else _FOLDER
+    for facts in container.list(prefix):
+        yield DumpEntry.model_validate_json(container.read(facts.name).data)
+
+
+def move_entry(container: BlobContainer, verification: str, state: EntryState, now: datetime) -> DumpEntry:
+    """Move an entry on; states only go forward, so that the same move twice, or one back, changes nothing."""
+    order = list(EntryState)
+
+    def move(entry: DumpEntry) -> DumpEntry:
+        if order.index(entry.state) >= order.index(state):
+            return entry
+        return entry.model_copy(update={"state": state, "closed_at": now if state is EntryState.CLOSED else None})
+
+    return _change(container, verification, move)
+
+
+def keep_restored(container: BlobContainer, verification: str, restored: Restored) -> Restored:
+    """Keep what the restore said, and return what stands: the first."""
+    kept = _change(
+        container,
+        verification,
+        lambda entry: entry if entry.restored else entry.model_copy(update={"restored": restored}),
+    )
+    return kept.restored or restored
+
+
+def keep_report(container: BlobContainer, report: DumpReport) -> DumpReport:
+    """Keep the report, and return the one that stands: the first."""
+    kept = _change(
+        container, report.id, lambda entry: entry if entry.report else entry.model_copy(update={"report": report})
+    )
+    return kept.report or report
+
+
+def keep_evidence(container: BlobContainer, verification: str, evidence: EvidenceReference) -> DumpEntry:
+    """Remember where the report is in the evidence, after it was told."""
+    return _change(container, verification, lambda entry: entry.model_copy(update={"evidence": evidence}))
+
+
+def _change(container: BlobContainer, verification: str, change: Callable[[DumpEntry], DumpEntry]) -> DumpEntry:
+    while True:
+        blob = container.read(_name(verification))
+        entry = DumpEntry.model_validate_json(blob.data)
+        changed = change(entry)
+        if changed == entry:
+            return entry
+        try:
+            container.replace(_name(verification), _dump(changed), blob.etag)
+        except BlobChangedError:
+            continue
+        return changed
+
+
+def _name(verification: str) -> str:
+    return f"{_FOLDER}{verification}.json"
+
+
+def _dump(entry: DumpEntry) -> bytes:
+    return entry.model_dump_json().encode()
