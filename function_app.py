@@ -3,6 +3,7 @@
 import azure.durable_functions as df
 
 from functions import (
+    backup_inventory,
     backup_verification,
     change_execution,
     change_services,
@@ -16,6 +17,7 @@ from functions import (
 change_execution.use(change_services.services)
 app = df.DFApp()
 for module in (
+    backup_inventory,
     backup_verification,
     change_execution,
     declared_estate,

@@ -26,6 +26,7 @@ from shared.estate.loading import load_estate
 _OWN_ACCOUNT = "closekeeper"
 _OWN_CONTAINERS = ("state", "evidence", "estate")
 _UPLOADS_AT_ONCE = 8
+_REDUNDANCY = {"none": "Standard_LRS", "replicated": "Standard_GRS", "readable": "Standard_RAGRS"}
 
 type Progress = Callable[[str], AbstractContextManager[Callable[[str], None]]]
 """Announces a step; what it yields takes a word on how it ended."""
@@ -108,6 +109,7 @@ class EmbeddedEstate:
             "STATE_URL": f"{own}/state",
             "EVIDENCE_URL": f"{own}/evidence",
             "DRILL_POLL_SECONDS": "0.5",
+            "BACKUP_INVENTORY_SCHEDULE": "0 7 * * * *",
             "BACKUP_VERIFICATION_SCHEDULE": "0 0 2 * * *",
             "DRILL_REAPER_SCHEDULE": "0 */5 * * * *",
             "DECLARED_ESTATE_SCHEDULE": "0 * * * * *",
@@ -145,9 +147,19 @@ class EmbeddedEstate:
         for account in environment.storage.values():
             for container in account.containers:
                 self.blobs(account.id.name).create_container(container)
+            resource = self.azure.storage_accounts.add(
+                str(account.id), environment.location, sku=_REDUNDANCY[account.secondary], containers=account.containers
+            )
+            kept = account.soft_delete.days if account.soft_delete else None
+            resource.keep_deleted(kept, versions=account.versioning)
         for server_name, declared in environment.postgres.items():
             with self._progress(f"PostgreSQL server {declared.id.name} of {environment_name}") as ended:
-                server = self.azure.add_flexible_server(str(declared.id), environment.location)
+                server = self.azure.add_flexible_server(
+                    str(declared.id),
+                    environment.location,
+                    retention_days=declared.point_in_time_window.days,
+                    geo_redundant_backup="Enabled" if declared.geo_redundant else "Disabled",
+                )
                 ended(f"{_cluster(server).address}:{self.azure.postgresql_port}")
             for database in declared.databases:
                 tenants = {
