@@ -17,7 +17,9 @@ from local import azurite
 from local.azure.certificates import CertificateAuthority
 from local.azure.flexible_servers.model import Server
 from local.azure.simulator import AzureSimulator
+from local.estate_file import with_blob_endpoints
 from local.odoo import Profile, Summary, generate
+from local.postgres.binaries import binary
 from shared.estate.estate import Estate
 from shared.estate.inventory.environments import Environment
 from shared.estate.inventory.tenants import Tenant
@@ -79,6 +81,7 @@ class EmbeddedEstate:
                 stack.callback(self.azurite.stop)
                 for container in _OWN_CONTAINERS:
                     self.blobs(_OWN_ACCOUNT).create_container(container)
+                self._declare_locally()
                 ended(self.azurite.blob_url)
             with self._progress("Azure's control plane: identity, Resource Manager, Event Grid") as ended:
                 self.azure = stack.enter_context(
@@ -92,6 +95,7 @@ class EmbeddedEstate:
                 ended(self.azure.resource_manager_url)
             for name, environment in self.environments.items():
                 self._start_servers(name, environment)
+            self._start_scratch_server()
             self._running = stack.pop_all()
         return self
 
@@ -105,12 +109,15 @@ class EmbeddedEstate:
         own = self.azurite.account_url(_OWN_ACCOUNT)
         return {
             **self.azure.settings(),
-            "ESTATE_FILE": str(self.estate_file.resolve()),
+            "ESTATE_FILE": str(self.local_estate_file),
             "STATE_URL": f"{own}/state",
             "EVIDENCE_URL": f"{own}/evidence",
             "DRILL_POLL_SECONDS": "0.5",
             "BACKUP_INVENTORY_SCHEDULE": "0 7 * * * *",
             "BACKUP_VERIFICATION_SCHEDULE": "0 0 2 * * *",
+            "DUMP_VERIFICATION_SCHEDULE": "0 23 * * * *",
+            "RECOVERY_REHEARSAL_SCHEDULE": "0 0 5 * * *",
+            "PG_RESTORE": str(binary("pg_restore")),
             "DRILL_REAPER_SCHEDULE": "0 */5 * * * *",
             "DECLARED_ESTATE_SCHEDULE": "0 * * * * *",
             "EVIDENCE_SEALING_SCHEDULE": "0 */15 * * * *",
@@ -137,6 +144,26 @@ class EmbeddedEstate:
     def state(self) -> Any:
         """The container of the app's state."""
         return self.blobs(_OWN_ACCOUNT).get_container_client("state")
+
+    @property
+    def local_estate_file(self) -> Path:
+        """The declared estate with the local addresses of its storage accounts: what the app reads."""
+        return self.folder.resolve() / "estate.yaml"
+
+    def _declare_locally(self) -> None:
+        text = self.estate_file.read_text(encoding="utf-8")
+        self.local_estate_file.write_text(with_blob_endpoints(text, self.azurite.account_url), encoding="utf-8")
+
+    def _start_scratch_server(self) -> None:
+        """Where dumps are restored to: the app may create databases there."""
+        policy = self.declared.backup_verification
+        if policy is None or policy.dumps is None or policy.dumps.scratch is None:
+            return
+        with self._progress("A PostgreSQL server to restore dumps on") as ended:
+            server = self.azure.add_flexible_server(str(policy.dumps.scratch))
+            for identity in self.azure.tenant.identities:
+                _cluster(server).run_sql(f'alter role "{identity.name}" createdb')
+            ended(f"{_cluster(server).address}:{self.azure.postgresql_port}")
 
     def _declared_accounts(self) -> list[str]:
         return [

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Service = Literal["arm", "identity", "event_grid", "kubernetes"]
+Service = Literal["arm", "identity", "event_grid", "kubernetes", "key_vault"]
 
 type Refusal = Callable[[int, str, str], Any]
 

@@ -23,6 +23,7 @@ from local.azure.flexible_servers.provider import NAMESPACE, FlexibleServers
 from local.azure.flexible_servers.registry import Registry
 from local.azure.flexible_servers.schedule import keep_backups
 from local.azure.identity import Clock, IdentityEndpoint, ManagedIdentity, Tenant
+from local.azure.key_vault import KeyVaults
 from local.azure.managed_clusters import model as clusters
 from local.azure.managed_clusters.model import Cluster, Pool
 from local.azure.managed_clusters.provider import NAMESPACE as CONTAINER_SERVICE
@@ -81,17 +82,19 @@ class AzureSimulator:
             bundle=str(authority.bundle),
             time_scale=event_time_scale,
         )
+        self.vaults = KeyVaults(self.tenant, self.faults)
         self._identity = IdentityEndpoint(self.tenant, self.faults)
         certificate = authority.issue("azure", dns=["localhost"], addresses=["127.0.0.1"])
         self._identity_server = BackgroundServer(self._served("identity", self._identity.app))
         self._arm_server = BackgroundServer(self._served("arm", self.arm.app), certificate)
         self._event_server = BackgroundServer(self._served("event_grid", self.events.app), certificate)
+        self._vault_server = BackgroundServer(self._served("key_vault", self.vaults.app), certificate)
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self._destroy_servers)
-            servers = (self._identity_server, self._arm_server, self._event_server)
+            servers = (self._identity_server, self._arm_server, self._event_server, self._vault_server)
             for server in servers:
                 stack.callback(server.stop)
                 server.start()
@@ -134,6 +137,7 @@ class AzureSimulator:
             "IDENTITY_HEADER": self._identity.header,
             "AZURE_RESOURCE_MANAGER_URL": self.resource_manager_url,
             "EVENT_GRID_TOPIC_ENDPOINT": self.topic_endpoint(),
+            "KEY_VAULT_URL": f"{self._vault_server.url}/{{vault}}",
             "REQUESTS_CA_BUNDLE": bundle,
             "SSL_CERT_FILE": bundle,
             "PGSSLROOTCERT": bundle,

@@ -131,7 +131,9 @@ class App:
 
     def temporary_servers(self) -> list[str]:
         """The names of servers in Azure that no estate declares."""
-        known = {STRANGER} | {
+        policy = self.estate.declared.backup_verification
+        scratch = policy.dumps.scratch if policy and policy.dumps else None
+        known = {STRANGER, scratch.name if scratch else STRANGER} | {
             server.id.name
             for environment in self.estate.environments.values()
             for server in environment.postgres.values()
