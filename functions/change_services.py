@@ -12,7 +12,7 @@ from shared.platforms import blobs, event_grid, settings
 from shared.version import VERSION
 
 ADAPTERS = Adapters()
-"""What can be done to what. Each automation registers its adapters when the app is put together."""
+"""What can be done to what. Nothing is registered before `services` is first asked for: a cold start needs none."""
 
 
 class _RulesInForce:
@@ -37,10 +37,12 @@ def _rules() -> Rules:
 @cache
 def services() -> Services:
     """The services of this app. Raises MissingSettingError."""
+    from functions import adapters
     from shared.changes.recording import EvidenceRecorder
 
     state = settings.required("STATE_URL", "give the URL of the blob container for the app's state")
     evidence = settings.required("EVIDENCE_URL", "give the URL of the blob container for evidence")
+    adapters.register(ADAPTERS)
     recorder = EvidenceRecorder(blobs.container(evidence), lambda: estate_in_force.get().version, VERSION)
     return Services(
         store=Store(blobs.container(state)),

@@ -314,6 +314,18 @@ def api_client(endpoint: ClusterEndpoint, token: Callable[[], str]) -> Any:
     return ApiClient(configuration)
 
 
+def status(obj: Object) -> Object:
+    """What the object's controller says of it; empty when it has not said anything yet."""
+    return cast(Object, obj.get("status") or {})
+
+
+def selects(obj: Object, labels: Mapping[str, str]) -> bool:
+    """Whether the object's selector fits the labels, as far as it names labels; one that names none fits nothing."""
+    selector: Object = obj["spec"].get("selector") or {}
+    wanted: Mapping[str, str] = selector.get("matchLabels") or {}
+    return bool(wanted) and wanted.items() <= labels.items()
+
+
 def _at_version(changes: Mapping[str, Any], resource_version: str) -> Object:
     if not resource_version:
         return dict(changes)

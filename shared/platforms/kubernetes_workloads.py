@@ -112,7 +112,7 @@ def workload(kind: Kind, obj: Object, autoscaler: Autoscaler | None = None) -> W
         ready=status.get("readyReplicas") or 0,
         settled=(status.get("observedGeneration") or 0) >= metadata.get("generation", 0),
         selector=_selector(spec.get("selector") or {}),
-        note=_note(metadata),
+        note=note_of(metadata),
         autoscaler=autoscaler,
     )
 
@@ -222,7 +222,7 @@ def _horizontal(obj: Object) -> Autoscaler:
     least, most = spec.get("minReplicas", 1), spec["maxReplicas"]
     now = {"minReplicas": least, "maxReplicas": most}
     return Autoscaler(
-        AUTOSCALERS, metadata["name"], metadata["resourceVersion"], least, most, False, now, _note(metadata)
+        AUTOSCALERS, metadata["name"], metadata["resourceVersion"], least, most, False, now, note_of(metadata)
     )
 
 
@@ -238,11 +238,11 @@ def _scaled_object(obj: Object) -> Autoscaler:
         max=spec.get("maxReplicaCount", 100),
         paused=paused,
         now={_PAUSED_AT: annotations.get(_PAUSED_AT)},
-        note=_note(metadata),
+        note=note_of(metadata),
     )
 
 
-def _note(metadata: Object) -> Note | None:
+def note_of(metadata: Object) -> Note | None:
     """Ours, if it is there and in one piece: people can write annotations too."""
     annotations: Mapping[str, str] = metadata.get("annotations") or {}
     try:

@@ -1,0 +1,17 @@
+"""What a change can do to what, by kind of target: one module each, all of them `shared.changes.ports.Adapter`s."""
+
+from shared.changes.ports import Adapters
+
+
+def register(adapters: Adapters) -> None:
+    """Make all of them known. Twice is once: they are kept in their modules."""
+    from functions.adapters import clusters, cron_jobs, node_pools, postgres_servers, workloads
+
+    for action in ("sleep", "wake"):
+        adapters.register("kubernetes-workload", action, workloads.ADAPTER)
+        adapters.register("kubernetes-cronjob", action, cron_jobs.ADAPTER)
+        adapters.register("aks-node-pool", action, node_pools.ADAPTER)
+        adapters.register("aks-cluster", action, clusters.ADAPTER)
+        adapters.register("postgres-server", action, postgres_servers.ADAPTER)
+    for kind, adapter in (("kubernetes-workload", workloads.ADAPTER), ("aks-node-pool", node_pools.ADAPTER)):
+        adapters.register(kind, "scale", adapter)
