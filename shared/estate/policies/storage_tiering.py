@@ -53,8 +53,12 @@ Age = Annotated[
 class Keep(Declared):
     """Which of a series of backups are kept: of each span the newest. What none of these keeps is deleted.
 
-    Days, weeks and months are those of the environment's time zone; quarters and years are fiscal.
+    Only spans that have a backup count. Days, weeks and months are those of the environment's time zone; quarters and
+    years are fiscal. A series is what has one name but for the dates and times in it.
     """
+
+    each: Literal["blob", "folder"] = "blob"
+    """What one backup is: a blob, or a folder with all that is in it, such as a dump in directory format."""
 
     last: Count = 0
     """The newest ones, however old."""
@@ -111,13 +115,20 @@ class DocumentClass(Declared):
     """When they are archived: hours away from being read."""
 
     delete_after: Age | None = None
-    """When they are deleted."""
+    """When they are deleted; with `keep`, the least age of what it does not keep."""
 
     kept_by_law: Duration | None = None
-    """How long nothing of the class may be deleted, counted from the end of the fiscal year that a document is of."""
+    """How long nothing of the class may be deleted, counted from the end of the fiscal year that a document is of.
+    With `keep` this concerns the last backup of each fiscal year."""
 
     warm_for_audit: bool = True
     """Whether documents of a fiscal year stay at hand while a calendar event keeps that year's documents."""
+
+    move_immutable: bool = False
+    """Whether blobs under time-based immutability may become cooler, which Azure allows. They are never deleted."""
+
+    reads_a_year: Annotated[float, Field(ge=0, le=1000)] = 0
+    """How often a year each of these documents is expected to be read. A move must pay back that, too."""
 
     smallest: Size = ByteCount(128 * 1024)
     """Smaller blobs are not moved: that costs more than it saves. They are deleted all the same."""
