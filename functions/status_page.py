@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 
-from functions import drill_steps, estate_in_force
+from functions import backup_inventory, drill_steps, estate_in_force
 from functions.change_execution import services
 from functions.routing import Answer, Call, Route, add_routes
 from shared.changes import governance
@@ -65,6 +65,7 @@ def _declared(now: datetime) -> dict[str, Any]:
         "in_force": calendar.in_force(now).explain(),
         "coming": calendar.events_between(now, now + _DAYS_AHEAD),
         "missing_feeds": calendar.missing_feeds,
+        "backups": backup_inventory.newest_standings(),
     }
 
 

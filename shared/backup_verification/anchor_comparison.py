@@ -93,6 +93,8 @@ _RULES: Mapping[str, _Rule] = {
 }
 CHECKS = tuple(f"anchor: {name}" for name in _RULES)
 """The names of the comparisons, as their findings have them."""
+EXPLANATIONS = {f"anchor: {name}": rule.explanation for name, rule in _RULES.items()}
+"""What must hold, by the name of the comparison."""
 
 
 def compare(anchor: Anchor, copy: Anchor, baseline: Baseline = NOTHING_ACCEPTED) -> list[Finding]:

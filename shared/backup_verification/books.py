@@ -14,12 +14,13 @@ from shared.backup_verification.anchors import Anchor, take_anchor
 from shared.backup_verification.catalogue import Catalogue, read_catalogue
 from shared.backup_verification.checks import Situation
 from shared.backup_verification.database import Database
-from shared.backup_verification.findings import NOTHING_ACCEPTED, Baseline, Fault, Finding, Severity, finding
+from shared.backup_verification.findings import NOTHING_ACCEPTED, Accepted, Baseline, Fault, Finding, Severity, finding
 from shared.backup_verification.hash_chain import broken_moves
 
 __all__ = ["Books", "Finding", "accept", "examine", "is_ledger", "newest_business_write"]
 
-_HASH_CHAIN = "hash chain"
+HASH_CHAIN = "hash chain"
+"""The name of that check, which is no single query."""
 _AMCHECK = "extension amcheck"
 _UNANSWERED = "could not be looked at"
 
@@ -43,6 +44,7 @@ class Books(BaseModel):
     newest_write: AwareDatetime | None
     source_newest_write: AwareDatetime | None
     write_lag_seconds: float | None
+    accepted: tuple[Accepted, ...] = ()
 
 
 _NEWEST_WRITE: LiteralString = """
@@ -90,14 +92,35 @@ def examine(
         lost = Finding(
             check="ledger present", message="the accounting tables did not come back", severity=Severity.CRITICAL
         )
-        return _books(name, tenant, (0, 0, 0), ["ledger present"], [lost], None, source_newest_write, target)
+        return Books(
+            database=name,
+            tenant=tenant,
+            moves=0,
+            lines=0,
+            hashed_moves=0,
+            checks=("ledger present",),
+            findings=(lost,),
+            newest_write=None,
+            source_newest_write=source_newest_write,
+            write_lag_seconds=None,
+        )
     looked = Look(baseline)
-    hashed = looked.at_everything(database, catalogue, anchor)
+    sealed = looked.at_everything(database, catalogue, anchor)
     ((moves, lines),) = database.rows(_SIZE)
-    names = ["ledger present", *looked.names, "newest write"]
     newest = newest_business_write(database, target)
-    size = (moves, lines, hashed)
-    return _books(name, tenant, size, names, looked.findings, newest, source_newest_write, target)
+    return Books(
+        database=name,
+        tenant=tenant,
+        moves=moves,
+        lines=lines,
+        hashed_moves=sealed,
+        checks=("ledger present", *looked.names, "newest write"),
+        findings=tuple(looked.findings),
+        accepted=tuple(looked.accepted),
+        newest_write=newest,
+        source_newest_write=source_newest_write,
+        write_lag_seconds=(target - newest).total_seconds() if newest else None,
+    )
 
 
 def accept(database: Database) -> Baseline:
@@ -120,6 +143,7 @@ class Look:
         self.baseline = baseline
         self.names: list[str] = []
         self.findings: list[Finding] = []
+        self.accepted: list[Accepted] = []
         self.faults: dict[str, Sequence[Fault]] = {}
 
     def at_everything(self, database: Database, catalogue: Catalogue, anchor: Anchor | None) -> int:
@@ -142,7 +166,7 @@ class Look:
             return 0
         sealed, broken = broken_moves(database)
         self._judge(
-            _HASH_CHAIN,
+            HASH_CHAIN,
             Severity.CRITICAL,
             "entries changed after they were sealed by Odoo's hash chain",
             "Every sealed entry still has the hash that Odoo gave it, after the hash of the entry before it.",
@@ -156,6 +180,8 @@ class Look:
         self.names.append(check)
         if isinstance(answer, str):
             complaint, answer = _UNANSWERED, [Fault(None, answer, "unanswered")]
+        if known := self.baseline.known(check, complaint, answer):
+            self.accepted.append(known)
         if new := self.baseline.new(check, answer):
             self.faults[check] = new
             self.findings.append(finding(check, severity, complaint, explanation, new))
@@ -170,28 +196,3 @@ class Look:
                 explanation="Allow the extension on the server (azure.extensions) and create it in the database.",
             )
         )
-
-
-def _books(
-    name: str,
-    tenant: str,
-    size: tuple[int, int, int],
-    checks: Sequence[str],
-    findings: Sequence[Finding],
-    newest: datetime | None,
-    source_newest: datetime | None,
-    target: datetime,
-) -> Books:
-    moves, lines, hashed = size
-    return Books(
-        database=name,
-        tenant=tenant,
-        moves=moves,
-        lines=lines,
-        hashed_moves=hashed,
-        checks=tuple(checks),
-        findings=tuple(findings),
-        newest_write=newest,
-        source_newest_write=source_newest,
-        write_lag_seconds=(target - newest).total_seconds() if newest else None,
-    )

@@ -128,8 +128,8 @@ class DrillPlan(_Model):
     """How the target was chosen, in words."""
     network: Network | None = None
     """None: the copy has a public address that only the app is let in to."""
-    keep_until: AwareDatetime | None = None
-    """How long people keep the neutralised copy; None: it is removed at once."""
+    keep: timedelta | None = None
+    """How long people keep the neutralised copy, from its verdict on; None: it is removed at once."""
     self_test: bool = False
     """Whether faults are put into the copy after the verdict, which the checks must find."""
 
@@ -213,10 +213,19 @@ def drill_id(environment: str, server: str, key: str) -> str:
     Characters that an instance id may not hold become `_`, followed by a digest so that two keys stay two.
     """
     parts = [environment, server, key]
-    readable = "drill:" + ":".join(_UNSAFE_IN_ID.sub("_", part)[:60] for part in parts)
+    readable = drill_prefix(environment, server) + _safe(key)
     if readable != "drill:" + ":".join(parts):
         readable += ":" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     return readable
+
+
+def drill_prefix(environment: str, server: str) -> str:
+    """What the ids of all drills of a server begin with; another server's may too, when their names are odd."""
+    return f"drill:{_safe(environment)}:{_safe(server)}:"
+
+
+def _safe(part: str) -> str:
+    return _UNSAFE_IN_ID.sub("_", part)[:60]
 
 
 def temporary_server_name(source_name: str, drill: str) -> str:
@@ -240,8 +249,13 @@ def conclude(
     books: Sequence[Books],
     failures: Sequence[str],
     concluded_at: datetime,
+    *,
+    carried: Sequence[str] = (),
+    self_test: Sequence[SelfTested] = (),
+    kept: Kept | None = None,
 ) -> DrillReport:
-    """The verdict. A drill passes when every database came back whole, within RTO and RPO, and the server is gone."""
+    """The verdict. A drill passes when every database came back whole, within RTO and RPO, and the server is gone; or
+    kept for people until an instant, and proven to be harmless."""
     found = list(failures)
     answered = phases.get(Phase.ANSWERED)
     rto = (answered - plan.requested_at).total_seconds() if answered else None
@@ -257,7 +271,13 @@ def conclude(
     missing = {database.name for database in plan.databases} - {report.database for report in books}
     found.extend(f"{name}: was not checked" for name in sorted(missing))
     removed = Phase.REMOVED in phases
-    if not removed:
+    is_kept = kept is not None and kept.until is not None
+    if kept is not None and not is_kept:
+        found.append("the copy was not kept: it is not proven that it is harmless")
+    for tested in self_test:
+        missed = [fault.name for fault in tested.injected if not fault.found]
+        found.extend(f"{tested.database}: self-test: the checks did not find {name}" for name in missed)
+    if not removed and not is_kept:
         found.append("the temporary server's absence is not proven: the reaper goes on trying")
     return DrillReport(
         id=plan.id,
@@ -277,7 +297,22 @@ def conclude(
         removed=removed,
         estate_version=plan.estate_version,
         concluded_at=concluded_at,
+        kind=plan.kind,
+        location=plan.location,
+        tenant=plan.tenant,
+        asked_at=plan.asked_at,
+        target_chosen=plan.target_chosen,
+        isolation=_isolation(plan),
+        carried=tuple(carried),
+        self_test=tuple(self_test),
+        kept=kept,
     )
+
+
+def _isolation(plan: DrillPlan) -> str:
+    if plan.network is not None:
+        return f"in the subnet {plan.network.subnet}, without a public address"
+    return "a public address, and a firewall that lets in the app only"
 
 
 def _late_writes(report: Books, plan: DrillPlan) -> list[str]:

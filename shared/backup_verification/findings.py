@@ -46,31 +46,69 @@ class Finding(BaseModel):
         return self.severity in {Severity.ERROR, Severity.CRITICAL}
 
 
+class Accepted(BaseModel):
+    """What a check found and the baseline accepts: no finding, but shown, with the reason."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: str
+    message: str
+    rows: tuple[int, ...] = ()
+    count: int = 0
+    why: str = ""
+
+
 class Baseline(BaseModel):
-    """What is known of a database and accepted, as the keys of faults by check: a verdict is about what is new."""
+    """What is known of a database and accepted, as the keys of faults by check: a verdict is about what is new.
+
+    `reasons` say why, by check; where there is none, it was so in the live database when the baseline was taken.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     accepted: Mapping[str, frozenset[str]] = {}
+    reasons: Mapping[str, str] = {}
 
     def new(self, check: str, faults: Sequence[Fault]) -> list[Fault]:
         """Those of a check's faults that are not accepted."""
         known = self.accepted.get(check, frozenset())
         return [fault for fault in faults if fault.key not in known]
 
+    def known(self, check: str, complaint: str, faults: Sequence[Fault]) -> Accepted | None:
+        """Those of a check's faults that are accepted, None when none is."""
+        keys = self.accepted.get(check, frozenset())
+        if not (known := [fault for fault in faults if fault.key in keys]):
+            return None
+        return Accepted(
+            check=check,
+            message=_sentence(complaint, known),
+            rows=_ids(known),
+            count=len(known),
+            why=self.reasons.get(check, _KNOWN_FROM_THE_LIVE_DATABASE),
+        )
 
+
+_KNOWN_FROM_THE_LIVE_DATABASE = "It is the same in the live database, and was there when the baseline was taken."
 NOTHING_ACCEPTED = Baseline()
 
 
 def finding(check: str, severity: Severity, complaint: str, explanation: str, faults: Sequence[Fault]) -> Finding:
     """The finding that these faults are. `complaint` says what is wrong with all of them."""
-    named = ", ".join(fault.label for fault in faults[:_MAX_ROWS_NAMED])
-    more = f" and {len(faults) - _MAX_ROWS_NAMED} more" if len(faults) > _MAX_ROWS_NAMED else ""
     return Finding(
         check=check,
-        message=f"{complaint}: {named}{more}",
-        rows=tuple(fault.id for fault in faults[:_MAX_ROWS_NAMED] if fault.id is not None),
+        message=_sentence(complaint, faults),
+        rows=_ids(faults),
         severity=severity,
         explanation=explanation,
         count=len(faults),
     )
+
+
+def _sentence(complaint: str, faults: Sequence[Fault]) -> str:
+    named = ", ".join(fault.label for fault in faults[:_MAX_ROWS_NAMED])
+    more = f" and {len(faults) - _MAX_ROWS_NAMED} more" if len(faults) > _MAX_ROWS_NAMED else ""
+    return f"{complaint}: {named}{more}"
+
+
+def _ids(faults: Sequence[Fault]) -> tuple[int, ...]:
+    return tuple(fault.id for fault in faults[:_MAX_ROWS_NAMED] if fault.id is not None)

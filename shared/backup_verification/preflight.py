@@ -43,6 +43,8 @@ class Surroundings:
 
     source_state: str | None
     """None: there is no such server."""
+    source_subnet: str | None
+    """Empty for a public address, None when it is not known."""
     geo_backup: bool
     cores: int
     """What the copy needs: those of its source."""
@@ -130,6 +132,13 @@ def _quota(seen: Surroundings) -> PreflightCheck:
 
 def _network(seen: Surroundings, needs: Needs) -> PreflightCheck:
     name = "network"
+    if seen.source_subnet is not None and bool(seen.source_subnet) != bool(needs.subnet):
+        where, remedy = (
+            ("in a virtual network", "declare a network for drills, in the region restored into")
+            if seen.source_subnet
+            else ("public", "leave the drills' network out")
+        )
+        return _check(name, True, f"the source is {where}, and Azure restores it to the same kind only: {remedy}")
     if needs.subnet is None:
         if not needs.app_addresses:
             return _check(

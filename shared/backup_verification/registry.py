@@ -9,16 +9,20 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from shared.backup_verification.drill import DrillPlan, DrillReport, Held
+from shared.backup_verification.cost import Cost
+from shared.backup_verification.drill import DrillPlan, DrillReport, Held, drill_prefix
+from shared.backup_verification.preflight import PreflightCheck
 from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
 
 _FOLDER = "drills/"
 
 
 class EntryState(StrEnum):
-    """`open`: the server may be created. `removing`: it may not any more. `closed`: it was seen to be gone."""
+    """`open`: the server may be created. `kept`: it is there for people, until `kept_until`. `removing`: it may not be
+    there any more. `closed`: it was seen to be gone."""
 
     OPEN = "open"
+    KEPT = "kept"
     REMOVING = "removing"
     CLOSED = "closed"
 
@@ -40,21 +44,30 @@ class Entry(BaseModel):
     plan: DrillPlan
     state: EntryState = EntryState.OPEN
     closed_at: AwareDatetime | None = None
+    kept_until: AwareDatetime | None = None
     held: Held | None = None
     """Why nothing was begun, None when it was."""
+    preflight: tuple[PreflightCheck, ...] = ()
+    cost: Cost | None = None
     report: DrillReport | None = None
     evidence: EvidenceReference | None = None
     """Where the report is in the evidence, once it is there and was told."""
 
 
-def open_entry(container: BlobContainer, plan: DrillPlan, held: Held | None = None) -> Entry:
+def open_entry(
+    container: BlobContainer,
+    plan: DrillPlan,
+    held: Held | None = None,
+    preflight: tuple[PreflightCheck, ...] = (),
+    cost: Cost | None = None,
+) -> Entry:
     """Register the drill's server, or find it registered: the first plan stands, so that twice is once.
 
     A drill that is `held` is registered as closed: its server may never be created.
     """
-    entry = Entry(plan=plan)
+    entry = Entry(plan=plan, preflight=preflight, cost=cost)
     if held is not None:
-        entry = Entry(plan=plan, state=EntryState.CLOSED, closed_at=plan.requested_at, held=held)
+        entry = entry.model_copy(update={"state": EntryState.CLOSED, "closed_at": plan.requested_at, "held": held})
     try:
         container.create(_name(plan.id), _dump(entry))
     except BlobAlreadyExistsError:
@@ -75,10 +88,13 @@ def find_entry(container: BlobContainer, drill: str) -> Entry | None:
         return None
 
 
-def entries(container: BlobContainer) -> Iterator[Entry]:
-    """Every entry, by drill id."""
-    for facts in container.list(_FOLDER):
-        yield _load(container.read(facts.name).data)
+def entries(container: BlobContainer, environment: str = "", server: str = "") -> Iterator[Entry]:
+    """Every entry, by drill id; or those of one server only."""
+    prefix = drill_prefix(environment, server) if server else ""
+    for facts in container.list(_FOLDER + prefix):
+        entry = _load(container.read(facts.name).data)
+        if not server or (entry.plan.environment, entry.plan.server) == (environment, server):
+            yield entry
 
 
 def move_entry(container: BlobContainer, drill: str, state: EntryState, now: datetime) -> Entry:
@@ -91,6 +107,17 @@ def move_entry(container: BlobContainer, drill: str, state: EntryState, now: dat
         return entry.model_copy(update={"state": state, "closed_at": now if state is EntryState.CLOSED else None})
 
     return _change(container, drill, move)
+
+
+def keep_copy(container: BlobContainer, drill: str, until: datetime) -> Entry:
+    """Keep the server for people; the first word on how long counts. Not when it is being removed already."""
+
+    def keep(entry: Entry) -> Entry:
+        if entry.state is not EntryState.OPEN:
+            return entry
+        return entry.model_copy(update={"state": EntryState.KEPT, "kept_until": until})
+
+    return _change(container, drill, keep)
 
 
 def keep_report(container: BlobContainer, report: DrillReport) -> DrillReport:

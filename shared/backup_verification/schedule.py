@@ -1,15 +1,17 @@
-"""Which drills are due, and how one is planned from the estate. Pure; times are aware UTC."""
+"""Which drills are due, and when they may start. Pure; times are aware UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from shared.backup_verification.drill import DatabaseUnderTest, DrillPlan, DrillRequest, temporary_server_name
+from shared.backup_verification.drill import DrillKind, DrillRequest, Target
 
 if TYPE_CHECKING:  # the estate's models are many: whoever has an estate has loaded them
     from shared.estate.estate import Estate
-    from shared.estate.inventory.environments import Environment
-    from shared.estate.inventory.tiers import Tier
+    from shared.estate.policies.backup_verification import Drills
+    from shared.finance_calendar.calendar import FinanceCalendar
 
 _EVERY = {
     "weekly": timedelta(days=7),
@@ -17,89 +19,103 @@ _EVERY = {
     "quarterly": timedelta(days=91),
     "yearly": timedelta(days=365),
 }
-_TIME_TO_REMOVE = timedelta(hours=1)
+_BEGIN_AT = 0.9
+"""The share of its period after which a server's next drill is due, so that there is time to wait for its turn."""
+
+type ServerName = tuple[str, str]
+"""Environment and server."""
 
 
-def due(estate: "Estate", proven: Mapping[tuple[str, str], datetime], now: datetime) -> list[DrillRequest]:
-    """The drills that the tiers ask for now: every server once within its tier's period, the never drilled at once.
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One earlier drill of a server; `passed` is None while it runs."""
 
-    `proven` maps (environment, server) to the request of its newest drill that passed or still runs. Due stays due
-    until it is done, so that a lost tick is made up for.
-    """
-    requests: list[DrillRequest] = []
-    if estate.backup_verification is None:
-        return requests
-    for environment_name, environment in estate.environments.items():
-        for server_name in environment.postgres:
-            every = _EVERY.get(_tier(estate, environment, server_name).drill)
-            last = proven.get((environment_name, server_name))
-            if every is not None and (last is None or now - last >= every):
-                requests.append(DrillRequest(environment=environment_name, server=server_name))
-    return requests
+    requested_at: datetime
+    passed: bool | None
+    kind: DrillKind = DrillKind.POINT_IN_TIME
 
 
-def problems(estate: "Estate", request: DrillRequest, now: datetime) -> list[tuple[str, str]]:
-    """Why the drill cannot be planned: pairs of field and sentence, empty when it can."""
-    found: list[tuple[str, str]] = []
-    if estate.backup_verification is None:
-        found.append(("", "the estate declares no backup_verification: add it, with the drills' resource group"))
-    environment = estate.environments.get(request.environment)
-    if environment is None:
-        found.append(("/environment", f"unknown; the estate declares {_listed(estate.environments)}"))
-    elif request.server not in environment.postgres:
-        found.append(("/server", f"unknown; {request.environment} declares {_listed(environment.postgres)}"))
-    if request.target is not None and request.target > now:
-        found.append(("/target", "lies in the future; leave it out to restore the newest state"))
-    return found
+def period(estate: "Estate", environment: str, server: str) -> timedelta | None:
+    """Within which time each server is to be proven once; None: never."""
+    return _EVERY.get(estate.tier_of(environment, server=server).drill)
 
 
-def plan_drill(
+def last_proof(past: Sequence[Past]) -> datetime | None:
+    """When the newest drill that passed was requested."""
+    return max((one.requested_at for one in past if one.passed), default=None)
+
+
+def due(
     estate: "Estate",
-    request: DrillRequest,
-    *,
-    drill: str,
-    location: str,
-    requested_at: datetime,
-    poll_seconds: float,
-) -> DrillPlan:
-    """Fix everything that the drill needs. The request must be without `problems`.
+    calendar: "FinanceCalendar",
+    past: Mapping[ServerName, Sequence[Past]],
+    now: datetime,
+    busy: Collection[ServerName] = (),
+) -> list[DrillRequest]:
+    """The drills that the schedule asks for now, the longest unproven first; without those of `busy` servers.
 
-    `location` is the source server's Azure region: a point-in-time restore stays in it.
+    Due stays due until it is done, so that a lost tick is made up for. A failed drill proved nothing.
     """
-    policy = estate.backup_verification
-    if policy is None:
-        raise ValueError("the estate declares no backup_verification")
-    environment = estate.environments[request.environment]
-    server = environment.postgres[request.server]
-    tier = _tier(estate, environment, request.server)
-    tenants = {
-        tenant.database.database: name
-        for name, tenant in environment.tenants.items()
-        if tenant.database.server == request.server
-    }
-    name = temporary_server_name(server.id.name, drill)
-    return DrillPlan(
-        id=drill,
-        environment=request.environment,
-        server=request.server,
-        source_id=str(server.id),
-        server_id=f"{policy.drills.resource_group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{name}",
-        location=location or environment.location,
-        databases=tuple(DatabaseUnderTest(name=name, tenant=tenants.get(name, "")) for name in server.databases),
-        target=request.target or requested_at,
-        requested_at=requested_at,
-        restore_deadline=requested_at + policy.drills.time_limit,
-        expires_at=requested_at + policy.drills.time_limit + _TIME_TO_REMOVE,
-        rto_seconds=int(tier.rto.total_seconds()),
-        rpo_seconds=int(tier.rpo.total_seconds()),
-        poll_seconds=poll_seconds,
-        estate_version=estate.version,
-    )
+    found: list[tuple[datetime, DrillRequest]] = []
+    if (policy := estate.backup_verification) is None:
+        return []
+    for environment_name, environment in estate.environments.items():
+        concerned = calendar_of(estate, calendar, environment_name)
+        if why_not_now(estate, concerned, environment_name, now):
+            continue
+        for server in environment.postgres:
+            name = (environment_name, server)
+            every = period(estate, *name)
+            known = past.get(name, ())
+            if every is None or name in busy or any(one.passed is None for one in known):
+                continue
+            proof = last_proof(known)
+            if proof is None or now - proof >= every * _BEGIN_AT or event_ahead(policy.drills, concerned, proof, now):
+                request = _in_turn(policy.drills, environment_name, server, known, environment.paired_location)
+                found.append((proof or datetime.min.replace(tzinfo=now.tzinfo), request))
+    return [request for _, request in sorted(found, key=lambda one: one[0])]
 
 
-def _tier(estate: "Estate", environment: "Environment", server: str) -> "Tier":
-    return estate.tiers[environment.postgres[server].tier or environment.tier]
+def why_not_now(estate: "Estate", calendar: "FinanceCalendar", environment: str, now: datetime) -> str:
+    """What keeps the schedule from starting drills of that environment now; empty when nothing does.
+
+    `calendar` is the environment's own view of it. What people ask for by hand does not wait: they know why they ask.
+    """
+    if (policy := estate.backup_verification) is None:
+        return "the estate declares no backup_verification"
+    in_force = calendar.in_force(now)
+    for kind in policy.drills.not_during:
+        if in_force.is_on(kind):
+            names = ", ".join(f"{cause.event} {cause.period}" for cause in in_force.causes_of(kind))
+            return f"{kind.value} until {in_force.stretches[kind].end.isoformat()} ({names})"
+    within = policy.drills.within
+    if within is not None and within.at(now, ZoneInfo(estate.time_zone_of(environment))) is None:
+        return f"outside of {within.text}"
+    return ""
 
 
-def _listed(names: Mapping[str, object]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def event_ahead(policy: "Drills", calendar: "FinanceCalendar", proof: datetime | None, now: datetime) -> str:
+    """The event before which a server is to be drilled and, since the time before it began, was not; or nothing."""
+    for event, lead in policy.always_before.items():
+        for each in calendar.events_between(now, now + lead):
+            if each.event == event and each.start > now and (proof is None or proof < each.start - lead):
+                return f"{each.event} {each.period}"
+    return ""
+
+
+def _in_turn(
+    policy: "Drills", environment: str, server: str, past: Sequence[Past], paired_location: str | None
+) -> DrillRequest:
+    """The next kind and target: each kind in turn, and with every full turn of kinds the next target."""
+    passed = sum(one.passed is True for one in past)
+    kinds = [kind for kind in policy.kinds if paired_location or kind.value != DrillKind.GEO_RESTORE]
+    targets = policy.targets
+    kind = DrillKind(kinds[passed % len(kinds)]) if kinds else DrillKind.POINT_IN_TIME
+    rounds = passed // max(1, len(kinds))
+    target = Target(targets[rounds % len(targets)]) if targets and kind is DrillKind.POINT_IN_TIME else None
+    return DrillRequest(environment=environment, server=server, kind=kind, target=target)
+
+
+def calendar_of(estate: "Estate", calendar: "FinanceCalendar", environment: str) -> "FinanceCalendar":
+    region = estate.environments[environment].region
+    return calendar.for_region(region) if region else calendar

@@ -4,6 +4,7 @@ Long operations are only submitted here. Who waits asks again, by the server's n
 nothing is lost when the waiting process dies.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
@@ -57,6 +58,17 @@ class ServerFacts:
     storage_gb: int
     tags: dict[str, str]
     earliest_restore: datetime | None
+    geo_redundant: bool = False
+    subnet: str = ""
+    """The id of the subnet it is in, empty when it has a public address."""
+    administrator: str = ""
+    """The login that it was created with."""
+
+    @property
+    def cores(self) -> int:
+        """The vCores of its SKU, as the quota counts them; 0 for a name that does not say."""
+        found = re.match(r"[A-Za-z]+_[A-Za-z]+(\d+)", self.sku)
+        return int(found[1]) if found else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +91,8 @@ class ServerId:
 
 
 @cache
-def _client(subscription: str) -> "PostgreSQLManagementClient":
+def client(subscription: str) -> "PostgreSQLManagementClient":
+    """The SDK's client for a subscription, as the app's own identity."""
     from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
 
     return PostgreSQLManagementClient(
@@ -93,7 +106,7 @@ def get(server_id: str) -> ServerFacts | None:
 
     at = ServerId.parse(server_id)
     try:
-        server = _client(at.subscription).servers.get(at.resource_group, at.name)
+        server = client(at.subscription).servers.get(at.resource_group, at.name)
     except ResourceNotFoundError:
         return None
     properties = server.properties
@@ -107,29 +120,50 @@ def get(server_id: str) -> ServerFacts | None:
         storage_gb=(properties.storage.storage_size_gb or 0) if properties and properties.storage else 0,
         tags=dict(server.tags or {}),
         earliest_restore=_aware(properties.backup.earliest_restore_date) if properties and properties.backup else None,
+        geo_redundant=_text(properties.backup.geo_redundant_backup).lower() == "enabled"
+        if properties and properties.backup
+        else False,
+        subnet=(properties.network.delegated_subnet_resource_id or "") if properties and properties.network else "",
+        administrator=(properties.administrator_login or "") if properties else "",
     )
 
 
-def restore_to_point_in_time(source_id: str, server_id: str, location: str, target: datetime) -> str:
+def restore(
+    source_id: str,
+    server_id: str,
+    location: str,
+    target: datetime,
+    *,
+    geo: bool = False,
+    subnet: str = "",
+    dns_zone: str = "",
+) -> str:
     """Ask for a new server with the source's data as of `target` (aware). Returns the operation's URL.
 
-    Only the request is made: no tags, since Azure does not reliably apply them here (see `tag`). Raises
-    ServerRequestRefusedError when Azure refuses it for good.
+    With `geo`, in another region than the source's and with the newest that is there; the API wants an instant all the
+    same. Without a subnet the copy has a public address, and lets nobody in. Only the request is made: no tags, since
+    Azure does not reliably apply them here (see `tag`). Raises ServerRequestRefusedError when Azure refuses for good.
     """
     if target.tzinfo is None:
         raise ValueError("the target must be an aware datetime: the SDK would send a naive one as UTC")
-    from azure.mgmt.postgresqlflexibleservers.models import CreateMode, Server, ServerProperties
+    from azure.mgmt.postgresqlflexibleservers.models import CreateMode, Network, Server, ServerProperties
 
     at = ServerId.parse(server_id)
+    network = (
+        Network(delegated_subnet_resource_id=subnet, private_dns_zone_arm_resource_id=dns_zone)
+        if subnet
+        else Network(public_network_access="Enabled")
+    )
     body = Server(
         location=location,
         properties=ServerProperties(
-            create_mode=CreateMode.POINT_IN_TIME_RESTORE,
+            create_mode=CreateMode.GEO_RESTORE if geo else CreateMode.POINT_IN_TIME_RESTORE,
             source_server_resource_id=source_id,
             point_in_time_utc=target,
+            network=network,
         ),
     )
-    return _submit(_client(at.subscription).servers.begin_create_or_update, at.resource_group, at.name, body)
+    return submit(client(at.subscription).servers.begin_create_or_update, at.resource_group, at.name, body)
 
 
 def tag(server_id: str, tags: dict[str, str]) -> str:
@@ -137,7 +171,7 @@ def tag(server_id: str, tags: dict[str, str]) -> str:
     from azure.mgmt.postgresqlflexibleservers.models import ServerForPatch
 
     at = ServerId.parse(server_id)
-    return _submit(_client(at.subscription).servers.begin_update, at.resource_group, at.name, ServerForPatch(tags=tags))
+    return submit(client(at.subscription).servers.begin_update, at.resource_group, at.name, ServerForPatch(tags=tags))
 
 
 def delete(server_id: str) -> str:
@@ -146,7 +180,7 @@ def delete(server_id: str) -> str:
 
     at = ServerId.parse(server_id)
     try:
-        return _submit(_client(at.subscription).servers.begin_delete, at.resource_group, at.name)
+        return submit(client(at.subscription).servers.begin_delete, at.resource_group, at.name)
     except ResourceNotFoundError:
         return ""
 
@@ -158,7 +192,7 @@ def operation(server_id: str, url: str) -> Operation:
     base = settings.optional("AZURE_RESOURCE_MANAGER_URL", _PUBLIC_CLOUD).rstrip("/")
     if not url.startswith(base + "/"):
         raise ValueError("the operation is not at the resource manager that this app speaks to")
-    answer = _client(ServerId.parse(server_id).subscription).send_request(HttpRequest("GET", url))
+    answer = client(ServerId.parse(server_id).subscription).send_request(HttpRequest("GET", url))
     if answer.status_code == 404:
         return Operation(OperationState.UNKNOWN)
     answer.raise_for_status()
@@ -173,7 +207,7 @@ def operation(server_id: str, url: str) -> Operation:
             return Operation(OperationState.RUNNING)
 
 
-def _submit(begin: Any, *arguments: object) -> str:
+def submit(begin: Any, *arguments: object) -> str:
     """Send the first request of a long operation, wait for none of it, and return the URL where it can be asked for.
 
     The answers 400, 403 and 409 (except the busy ones, which pass) are refusals for good.

@@ -20,7 +20,7 @@ _SCOPE = "https://management.azure.com/.default"
 
 def get(path: str, api_version: str, **query: str) -> dict[str, Any] | None:
     """The resource at that path, None when there is none (404). Raises azure.core's HttpResponseError, AzureError."""
-    return _send("GET", path, {**query, "api-version": api_version})
+    return _send("GET", _base() + path, {**query, "api-version": api_version})
 
 
 def pages(path: str, api_version: str) -> Iterator[dict[str, Any]]:
@@ -38,7 +38,7 @@ def pages(path: str, api_version: str) -> Iterator[dict[str, Any]]:
 
 def put(path: str, api_version: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Create or replace what is at that path; returns what Azure made of it. Raises as `get`."""
-    return _send("PUT", path, {"api-version": api_version}, body) or {}
+    return _send("PUT", _base() + path, {"api-version": api_version}, body) or {}
 
 
 def _send(method: str, url: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None) -> Any:

@@ -25,6 +25,17 @@ class ScratchServer:
         ((taken,),) = self._rows("select pg_try_advisory_lock(hashtextextended(%s, 0))", name)
         return bool(taken)
 
+    def wait_for_lock(self, name: str, seconds: int) -> bool:
+        """Wait until nobody fills that database any more; False when somebody still does after so many seconds."""
+        import psycopg
+
+        self._connection.execute("select set_config('lock_timeout', %s, false)", [f"{seconds}s"])
+        try:
+            self._connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [name])
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
+
     def create(self, name: str) -> None:
         """Create the database, empty."""
         self._do("create database {} template template0 encoding 'UTF8'", name)
@@ -44,6 +55,10 @@ class ScratchServer:
     def roles(self) -> frozenset[str]:
         """The roles of the server."""
         return frozenset(str(name) for (name,) in self._connection.execute("select rolname from pg_roles"))
+
+    def extensions(self) -> frozenset[str]:
+        """The extensions that the server has files of. Whether they are allowed shows when one is created."""
+        return frozenset(str(name) for (name,) in self._connection.execute("select name from pg_available_extensions"))
 
     def _rows(self, query: LiteralString, name: str = "") -> list[tuple[Any, ...]]:
         return self._connection.execute(query, [name or self._prefix]).fetchall()

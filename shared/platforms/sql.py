@@ -54,27 +54,54 @@ class ReadOnlyDatabase:
             yield from cursor
 
 
+class WritableDatabase(ReadOnlyDatabase):
+    """One transaction that may write: of a copy only, and only once it was proven to be one."""
+
+
+@contextlib.contextmanager
+def writable_copy(
+    host: str, database: str, *, statement_timeout_seconds: int, commit: bool
+) -> Generator[WritableDatabase]:
+    """Open a proven copy's database for writing, in one transaction that is committed at the end, or rolled back
+    without `commit` and after an error. Raises DatabaseUnavailableError when it cannot be reached or is lost."""
+    import psycopg
+
+    try:
+        with (
+            psycopg.connect(**_login(host, database, statement_timeout_seconds, "off")) as connection,
+            connection.transaction(force_rollback=not commit),
+        ):
+            yield WritableDatabase(connection)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailableError(f"{host}/{database}: {_first_line(error)}") from error
+
+
 @contextlib.contextmanager
 def read_only(host: str, database: str, *, statement_timeout_seconds: int) -> Generator[ReadOnlyDatabase]:
     """Open the database for reading. Raises DatabaseUnavailableError when it cannot be reached or is lost."""
     import psycopg
 
     try:
-        with psycopg.connect(
-            host=host,
-            dbname=database,
-            user=settings.required("PGUSER", "give the name of the app's PostgreSQL role, the managed identity's name"),
-            password=credential().get_token(_SCOPE).token,
-            sslmode="verify-full",
-            connect_timeout=10,
-            application_name="closekeeper",
-            options=f"-c default_transaction_read_only=on -c statement_timeout={statement_timeout_seconds * 1000}",
-        ) as connection:
+        with psycopg.connect(**_login(host, database, statement_timeout_seconds, "on")) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             yield ReadOnlyDatabase(connection)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailableError(f"{host}/{database}: {_first_line(error)}") from error
+
+
+def _login(host: str, database: str, statement_timeout_seconds: int, read_only: str) -> dict[str, Any]:
+    timeout = f"-c statement_timeout={statement_timeout_seconds * 1000}"
+    return {
+        "host": host,
+        "dbname": database,
+        "user": settings.required("PGUSER", "give the name of the app's PostgreSQL role, the managed identity's name"),
+        "password": credential().get_token(_SCOPE).token,
+        "sslmode": "verify-full",
+        "connect_timeout": 10,
+        "application_name": "closekeeper",
+        "options": f"-c default_transaction_read_only={read_only} {timeout}",
+    }
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 
 from shared.changes.change import Change, Originals, State
@@ -12,8 +12,6 @@ from shared.shutdown_schedules.resources import POWER, Resource
 from shared.shutdown_schedules.wishes import Want, Wish
 
 AUTOMATION = "shutdown_schedules"
-_PAUSE_OF_CLUSTER = timedelta(minutes=15)
-"""AKS asks for that long between a cluster's stop and its start (start-stop-cluster, 2026-07-21)."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,6 @@ def wake_changes(
 
     def change(case: Case, after: tuple[str, ...]) -> Change:
         resource, original = case.resource, case.seen.original
-        rests = resource.kind == "aks-cluster" and case.asleep
         return _change(
             case,
             "wake",
@@ -74,7 +71,6 @@ def wake_changes(
             after,
             time_limit[resource.schedule],
             originals=Originals.GIVE_BACK if original is not None else Originals.IGNORE,
-            earliest=case.sleeper.since + _PAUSE_OF_CLUSTER if rests else None,
         )
 
     return _in_steps(sorted(wanted, key=lambda case: case.resource.rank, reverse=True), change)
@@ -93,7 +89,6 @@ def _change(
     *,
     risk: Risk = Risk.REVERSIBLE,
     originals: Originals = Originals.SAVE,
-    earliest: datetime | None = None,
 ) -> Change:
     resource, wish = case.resource, case.wish
     return Change(
@@ -109,7 +104,6 @@ def _change(
         reason=wish.sentence,
         risk=risk,
         originals=originals,
-        earliest=earliest,
         latest=wish.until,  # a sleep that could not begin before waking does not begin any more, and the reverse
         depends_on=after,
         apply_within=time_limit,

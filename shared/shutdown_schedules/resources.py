@@ -136,7 +136,9 @@ class _Coverage:
         order, mode, cluster_id = self._schedule.order, self._schedule.clusters, str(cluster.id)
         can_stop = not cluster.node_auto_provisioning
         if Step.POOLS in order and (mode == "zero pools" or (mode == "stop pools" and can_stop)):
-            asleep: State = {"power": "Stopped"} if mode == "stop pools" else {"count": 0, "autoscaler": False}
+            # All that says how many nodes there are is named, so that all of it is given back.
+            none: State = {"count": 0, "autoscaler": False, "min": None, "max": None}
+            asleep: State = {"power": "Stopped"} if mode == "stop pools" else none
             for pool in _user_pools(cluster):
                 target = f"{cluster_id}/agentPools/{pool}"
                 made = self._made(Step.POOLS, "aks-node-pool", target, f"{name}/{pool}", asleep)

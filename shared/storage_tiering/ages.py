@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from shared.blob_facts import Tier
 from shared.storage_tiering.account import AccountRules
-from shared.storage_tiering.blob_facts import Tier
 from shared.storage_tiering.frames import NO_TIER, TIERS, TIME, by_class, instant
 
 if TYPE_CHECKING:

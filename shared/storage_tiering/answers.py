@@ -56,15 +56,20 @@ def outcome_of(said: Said) -> Outcome | None:
 
 
 def outcome_of_facts(step: Step, now: BlobFacts | None) -> Outcome | None:
-    """Why the move is not to be made, looking at what the blob is now; None when it is to be made."""
+    """Why the step is not to be made, looking at what the blob is now; None when it is to be made."""
     if now is None or now.deleted:
         return Outcome.GONE
-    if now.tier == step.to or (now.archive_status or "").endswith(f"-to-{step.to.lower()}"):
-        return Outcome.ALREADY
     changed = now.etag != step.etag if step.etag and now.etag else now.modified != step.modified
-    if changed or (step.was and now.tier != step.was):
+    held = now.leased or now.legal_hold
+    if not step.is_deletion:
+        pending = (now.archive_status or "").lower()
+        if now.tier == step.to or pending == f"rehydrate-pending-to-{step.to.lower()}":
+            return Outcome.ALREADY
+        changed = changed or bool(step.was and now.tier != step.was)
+        held = held or bool(pending)
+    if changed:
         return Outcome.CHANGED
-    return Outcome.HELD if now.leased or now.legal_hold or now.archive_status else None
+    return Outcome.HELD if held else None
 
 
 def addressable(name: str) -> bool:

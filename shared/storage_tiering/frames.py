@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from shared.storage_tiering.blob_facts import BlobFacts, Tier
+from shared.blob_facts import BlobFacts, Tier
 
 TIME = pl.Datetime("ms", "UTC")
 TIERS = tuple(Tier)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from shared.blob_facts import MINIMUM_DAYS, Tier
 from shared.storage_tiering.account import AccountRules
-from shared.storage_tiering.blob_facts import MINIMUM_DAYS, Tier
 from shared.storage_tiering.frames import TIERS, by_rank, instant
 
 if TYPE_CHECKING:

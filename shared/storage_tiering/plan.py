@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
+from shared.blob_facts import Tier
 from shared.storage_tiering.account import AccountRules
 from shared.storage_tiering.ages import MOVES, Ages, is_former
-from shared.storage_tiering.blob_facts import Tier
 from shared.storage_tiering.classes import document_class
 from shared.storage_tiering.decisions import Blocked, Deletion, Move, PlanTotals, Reason, Target
 from shared.storage_tiering.frames import (

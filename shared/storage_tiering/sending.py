@@ -1,8 +1,8 @@
 """Sending steps in batches until each is settled: every answer of a batch is read, the busy ones are asked again.
 
-The service knows no condition for a change of tier. So each blob that is to move is looked at just before, by listing:
-that costs one request for up to 5,000 blobs, shows who changed meanwhile, and who has been moved by a delivery that
-was cut off. A deletion carries its condition itself.
+The service knows no condition for a change of tier. So each blob is looked at just before, by listing: that costs one
+request for up to 5,000 blobs, shows which ones changed meanwhile, and which ones a delivery has moved that was cut
+off. A deletion carries its condition besides.
 """
 
 import random
@@ -99,23 +99,21 @@ class Sender:
         self.counted, self._may_send = counted, may_send
 
     def look(self, steps: Sequence[Step]) -> Iterator[tuple[list[Step], list[Settled]]]:
-        """Page by page, which of the steps are still to be made, and how others are settled. Deletions pass."""
-        moves = {(step.name, step.version, step.snapshot): step for step in steps if not step.is_deletion}
-        if len(moves) < len(steps):
-            yield [step for step in steps if step.is_deletion], []
-        versions = any(step.version or step.snapshot for step in moves.values())
-        while moves:
+        """Page by page, which of the steps are still to be made, and how the others are settled."""
+        left = {(step.name, step.version, step.snapshot): step for step in steps}
+        versions = any(step.version or step.snapshot for step in steps)
+        while left:
             ready: list[Step] = []
             settled: list[Settled] = []
-            start = min(name for name, _, _ in moves)
+            start = min(name for name, _, _ in left)
             page = self._looking.page_from(start, versions=versions)
             self.counted.count(looks=1)
             here = {(facts.name, facts.version, facts.snapshot): facts for facts in page}
-            # a move of what is current does not name its version, and where there is versioning it has one
+            # a step for what is current does not name its version, and where there is versioning it has one
             here |= {(facts.name, None, None): facts for facts in page if facts.current and facts.snapshot is None}
-            for key in [key for key in moves if key in here or key[0] == start]:
+            for key in [key for key in left if key in here or key[0] == start]:
                 # the page begins with the first name, so what is missing of it does not exist
-                step = moves.pop(key)
+                step = left.pop(key)
                 outcome = answers.outcome_of_facts(step, here.get(key))
                 if outcome is None:
                     ready.append(step)

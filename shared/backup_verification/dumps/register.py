@@ -1,11 +1,12 @@
 """The register of verifications: written before a scratch database is created, closed when its absence is proven."""
 
-from collections.abc import Callable, Iterator
+import heapq
+from collections.abc import Callable
 from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from shared.backup_verification.dumps.plan import DumpPlan, DumpReport, Restored
+from shared.backup_verification.dumps.plan import DumpPlan, DumpReport, Restored, scratch_name
 from shared.backup_verification.registry import EntryState, EvidenceReference
 from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
 
@@ -24,6 +25,11 @@ class DumpEntry(BaseModel):
     """What the restore said, once it ran to its end."""
     report: DumpReport | None = None
     evidence: EvidenceReference | None = None
+
+
+class _Proof(BaseModel):
+    restored_at: AwareDatetime
+    verification: str
 
 
 def open_entry(container: BlobContainer, plan: DumpPlan) -> DumpEntry:
@@ -49,11 +55,49 @@ def find_entry(container: BlobContainer, verification: str) -> DumpEntry | None:
         return None
 
 
-def entries(container: BlobContainer, environment: str = "") -> Iterator[DumpEntry]:
-    """Every entry, by id; of one environment when given."""
-    prefix = f"{_FOLDER}dump:{environment}:" if environment else _FOLDER
-    for facts in container.list(prefix):
-        yield DumpEntry.model_validate_json(container.read(facts.name).data)
+def find_by_database(container: BlobContainer, scratch_database: str) -> DumpEntry | None:
+    """The entry whose scratch database has that name, None when it is nobody's that we know."""
+    try:
+        return DumpEntry.model_validate_json(container.read(f"{_FOLDER}{scratch_database}.json").data)
+    except BlobNotFoundError:
+        return None
+
+
+def newest_entries(container: BlobContainer, most: int) -> list[DumpEntry]:
+    """The entries that changed last, the newest first."""
+    changed = heapq.nlargest(most, container.list(_FOLDER), key=lambda facts: facts.last_modified)
+    return [DumpEntry.model_validate_json(container.read(facts.name).data) for facts in changed]
+
+
+def last_restored(container: BlobContainer, environment: str, tenant: str) -> datetime | None:
+    """When a dump of that tenant was last proven by a restore, None when never."""
+    try:
+        return _Proof.model_validate_json(container.read(_proof_name(environment, tenant)).data).restored_at
+    except BlobNotFoundError:
+        return None
+
+
+def keep_proof(container: BlobContainer, report: DumpReport) -> None:
+    """Remember that the report proves a restore; an older proof never replaces a newer one."""
+    name = _proof_name(report.environment, report.tenant)
+    proof = _Proof(restored_at=report.requested_at, verification=report.id)
+    data = proof.model_dump_json().encode()
+    while True:
+        try:
+            kept = container.read(name)
+        except BlobNotFoundError:
+            try:
+                container.create(name, data)
+            except BlobAlreadyExistsError:
+                continue
+            return
+        if _Proof.model_validate_json(kept.data).restored_at >= proof.restored_at:
+            return
+        try:
+            container.replace(name, data, kept.etag)
+        except BlobChangedError:
+            continue
+        return
 
 
 def move_entry(container: BlobContainer, verification: str, state: EntryState, now: datetime) -> DumpEntry:
@@ -106,7 +150,11 @@ def _change(container: BlobContainer, verification: str, change: Callable[[DumpE
 
 
 def _name(verification: str) -> str:
-    return f"{_FOLDER}{verification}.json"
+    return f"{_FOLDER}{scratch_name(verification)}.json"
+
+
+def _proof_name(environment: str, tenant: str) -> str:
+    return f"dump-proofs/{environment}/{tenant}.json"
 
 
 def _dump(entry: DumpEntry) -> bytes:

@@ -26,6 +26,11 @@ class BackupFinding(BaseModel):
         """What makes it the same finding an hour later."""
         return f"{self.subject}: {self.check}"
 
+    @property
+    def fails(self) -> bool:
+        """Whether it is an error or worse."""
+        return self.severity in {Severity.ERROR, Severity.CRITICAL}
+
 
 class Shown(BaseModel):
     """One line of the overview. `newest` is the newest completed backup (or dump, or the instant up to which the

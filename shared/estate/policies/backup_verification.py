@@ -86,6 +86,9 @@ class Drills(Declared):
     network: DrillNetwork | None = None
     """Where restored servers are reached. Without it they get a public address that only the app is let in to."""
 
+    paired_network: DrillNetwork | None = None
+    """The same in the paired region, for geo-restores."""
+
     at_once: Annotated[int, Field(ge=1, le=50)] = 1
     """The most restored servers at a time."""
 
