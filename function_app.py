@@ -8,9 +8,13 @@ from functions import (
     change_execution,
     change_services,
     declared_estate,
+    dump_verification,
+    drill_reports,
     evidence_api,
     evidence_sealing,
+    job_remediation,
     operator_api,
+    signal_intake,
     status_page,
 )
 
@@ -21,9 +25,13 @@ for module in (
     backup_verification,
     change_execution,
     declared_estate,
+    dump_verification,
+    drill_reports,
     evidence_api,
     evidence_sealing,
+    job_remediation,
     operator_api,
+    signal_intake,
     status_page,
 ):
     app.register_functions(module.blueprint)

@@ -38,9 +38,10 @@ class Problem(Exception):  # noqa: N818 - the RFC's own word
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that has passed the checks of its route."""
+    """One request that has passed the checks of its route. `body` is of the route's model, `data` as it came."""
 
     body: Any
+    data: bytes
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
@@ -128,6 +129,7 @@ def _accept(route: Route, req: func.HttpRequest, client: Any) -> Call:
         raise Problem(403, "Forbidden", f"{route.name} needs the role {route.role}, which {caller.name} does not have")
     return Call(
         body=_body(route.body, req.get_body()) if route.body else None,
+        data=req.get_body(),
         path=_text_pairs(req.route_params),
         query=_text_pairs(req.params),
         headers=headers,

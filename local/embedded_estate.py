@@ -121,6 +121,8 @@ class EmbeddedEstate:
             "DRILL_REAPER_SCHEDULE": "0 */5 * * * *",
             "DECLARED_ESTATE_SCHEDULE": "0 * * * * *",
             "EVIDENCE_SEALING_SCHEDULE": "0 */15 * * * *",
+            "REMEDIATION_SCHEDULE": "0 */5 * * * *",
+            "REMEDIATION_SETTLE_SECONDS": "0.5",
         }
 
     def server(self, environment: str, server: str) -> Server:

@@ -5,7 +5,7 @@ from shared.changes.ports import Adapters
 
 def register(adapters: Adapters) -> None:
     """Make all of them known. Twice is once: they are kept in their modules."""
-    from functions.adapters import clusters, cron_jobs, node_pools, postgres_servers, workloads
+    from functions.adapters import clusters, cron_jobs, node_pools, postgres_servers, postgres_sessions, workloads
 
     for action in ("sleep", "wake"):
         adapters.register("kubernetes-workload", action, workloads.ADAPTER)
@@ -15,3 +15,4 @@ def register(adapters: Adapters) -> None:
         adapters.register("postgres-server", action, postgres_servers.ADAPTER)
     for kind, adapter in (("kubernetes-workload", workloads.ADAPTER), ("aks-node-pool", node_pools.ADAPTER)):
         adapters.register(kind, "scale", adapter)
+    adapters.register("postgres-session", "end", postgres_sessions.ADAPTER)

@@ -60,7 +60,7 @@ def _copy(server: Server, wanted: CopiedServer, registry: Registry, certificate:
 def let_read(cluster: PostgresCluster, role: str) -> None:
     """Give the app's identity a role that reads everything, as the operator of a real server would."""
     cluster.run_sql(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-    cluster.run_sql(sql.SQL("GRANT pg_read_all_data, pg_monitor TO {}").format(sql.Identifier(role)))
+    cluster.run_sql(sql.SQL("GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO {}").format(sql.Identifier(role)))
 
 
 def let_administer(cluster: PostgresCluster, role: str) -> None:

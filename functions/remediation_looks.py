@@ -1,0 +1,260 @@
+"""One look of a remediation: evidence is collected, the playbook is asked, and what was seen and decided is kept."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from functions import estate_in_force
+from functions.change_execution import services
+from shared.changes.ports import Entry
+from shared.changes.state import to_data
+from shared.job_remediation import library, register
+from shared.job_remediation.actions import AUTOMATION, Context
+from shared.job_remediation.decision import Circumstances, Course, Decision, Why, decide
+from shared.job_remediation.evidence import Collector, Evidence
+from shared.job_remediation.playbook import Playbook, fits
+from shared.job_remediation.register import Known
+from shared.job_remediation.signal import Signal
+from shared.job_remediation.storm import Weather, weather_after
+
+if TYPE_CHECKING:
+    from shared.estate.estate import Estate
+    from shared.estate.inventory.environments import Environment
+    from shared.job_remediation.sessions import Thresholds
+
+_LOG = logging.getLogger("closekeeper.job_remediation")
+_NOWHERE = "unknown-place"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The input of a look. `number` counts the looks of a remediation, `attempts` what was tried before it."""
+
+    fingerprint: str
+    occurrence: int
+    number: int
+    attempts: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of it. `resolved`: the senders say that the fault is over."""
+
+    decision: Decision
+    resolved: bool = False
+    evidence: Evidence = field(default_factory=Evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Well:
+    """Whether the facts are as the playbook wants them after a repair; None when that could not be seen."""
+
+    well: bool | None
+    seen: str
+
+
+def look(order: Look) -> Looked:
+    """Look at the fault once: the same look again answers what it answered, whatever the world is like then."""
+    store = services().store
+    name = f"remediation/looks/{order.fingerprint}/{order.occurrence:06}-{order.number:04}"
+    kept = store.get(name, Looked)
+    if kept is None:
+        store.create(name, Looked, _look(order))
+        kept = store.get(name, Looked)
+    if kept is None:
+        raise RuntimeError(f"{name} was written and is not there")
+    _record(order, kept)
+    return kept
+
+
+def check(fingerprint: str, playbook: str) -> Well:
+    """Look again after a repair."""
+    known = register.look_up(services().store, fingerprint)
+    book = library.shipped_playbooks()[playbook]
+    seen = _collect(book, known.signal)
+    facts = ", ".join(f"{fact} is {seen.facts.get(fact, 'not known')}" for fact in book.well)
+    if seen.missing:
+        return Well(None, "; ".join(f"{collector}: {what}" for collector, what in seen.missing.items()))
+    return Well(fits(book.well, seen), facts)
+
+
+def note_weather(signal: Signal) -> Weather:
+    """Count a fault that begins towards a storm of its environment. Twice is once."""
+    policy = estate_in_force.get().job_remediation
+    if policy is None:
+        return Weather()
+    store, name = services().store, f"remediation/weather/{signal.environment or _NOWHERE}"
+    return store.update(
+        name,
+        Weather,
+        lambda known: weather_after(known or Weather(), signal, policy.storm.signals, policy.storm.cool_down),
+    )
+
+
+def _look(order: Look) -> Looked:
+    known = register.look_up(services().store, order.fingerprint)
+    if not known.fault.is_open:
+        says = f"{known.signal.title}: its sender says that it is over."
+        return Looked(Decision(course=Course.OVER, why=Why.NOTHING_WRONG, says=says), resolved=True)
+    policy = estate_in_force.get().job_remediation
+    playbook = library.playbook_for(library.shipped_playbooks(), known.signal.symptom)
+    evidence = _collect(playbook, known.signal) if playbook else Evidence()
+    around = Circumstances(
+        now=order.at,
+        attempts=order.attempts,
+        disabled=frozenset(policy.playbooks.disabled) if policy else frozenset(),
+        propose_only=frozenset(policy.playbooks.propose_only) if policy else frozenset(),
+        weather=services().store.get(f"remediation/weather/{known.signal.environment or _NOWHERE}", Weather)
+        or Weather(),
+        context=_context(known, order),
+    )
+    return Looked(decide(known.signal, playbook, evidence, around), evidence=evidence)
+
+
+def _context(known: Known, order: Look) -> Context | None:
+    """What a proposal depends on; None where the estate does not say whose the fault is, or nothing is to be done."""
+    estate, signal = estate_in_force.get(), known.signal
+    if estate.job_remediation is None or signal.environment is None or signal.environment not in estate.environments:
+        return None
+    return Context(
+        remediation=register.remediation_id(order.fingerprint, order.occurrence),
+        attempt=order.attempts + 1,
+        environment=signal.environment,
+        tenant=signal.tenant,
+        policy=estate.job_remediation,
+        frozen=_is_frozen(estate, estate.environments[signal.environment], order.at),
+    )
+
+
+def _is_frozen(estate: "Estate", environment: "Environment", now: datetime) -> bool:
+    """Whether a freeze is in force; a calendar that cannot be read wholly counts as one."""
+    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
+
+    calendar = estate_in_force.calendar(now)
+    current = calendar.for_region(environment.region or DEFAULT_REGION).in_force(now)
+    return bool(calendar.missing_feeds) or Kind.FREEZE in current.stretches
+
+
+def _record(order: Look, looked: Looked) -> None:
+    """Record what was seen and decided, also that nothing is done."""
+    known = register.look_up(services().store, order.fingerprint)
+    decision = looked.decision
+    services().recorder.record(
+        Entry(
+            automation=AUTOMATION,
+            kind="diagnosed",
+            subject=f"{register.remediation_id(order.fingerprint, order.occurrence)}:{order.number}",
+            time=order.at,
+            environment=known.signal.environment,
+            tenant=known.signal.tenant,
+            body={
+                "title": known.signal.title,
+                "target": str(known.signal.target),
+                "symptom": known.signal.symptom,
+                "course": decision.course,
+                "why": decision.why,
+                "playbook": decision.playbook,
+                "case": decision.case,
+                "cause": decision.cause,
+                "says": decision.says,
+                "left": list(decision.left),
+                "changes": [{"id": change.id, "what": change.description} for change in decision.changes],
+                "facts": to_data(looked.evidence)["facts"],
+                "missing": dict(looked.evidence.missing),
+            },
+        )
+    )
+
+
+# --- evidence --------------------------------------------------------------------------------------------------------
+
+
+def _collect(playbook: Playbook, signal: Signal) -> Evidence:
+    """All that the playbook wants to know."""
+    collected = Evidence()
+    for collector in playbook.collect:
+        collected = collected.merged(_COLLECTORS[collector](signal))
+    return collected
+
+
+def _missing(collector: Collector, why: str) -> Evidence:
+    return Evidence(missing={collector: why})
+
+
+def _postgres_sessions(signal: Signal) -> Evidence:
+    from shared.job_remediation.sessions import evidence_of
+    from shared.platforms import postgres_servers, postgres_sessions, sql
+
+    server_id = _server_of(signal)
+    server = postgres_servers.get(server_id) if server_id else None
+    if server_id is None or server is None:
+        return _missing(Collector.POSTGRES_SESSIONS, "the signal names no declared PostgreSQL server that is there")
+    try:
+        seen = postgres_sessions.look(server.host)
+    except sql.DatabaseUnavailableError as error:
+        return _missing(Collector.POSTGRES_SESSIONS, str(error))
+    return evidence_of(server_id, seen, session_thresholds(signal.environment))
+
+
+def session_thresholds(environment: str | None) -> "Thresholds":
+    """When a session of that environment is ended, as of now."""
+    from shared.estate.policies.job_remediation import Sessions
+    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
+    from shared.job_remediation.sessions import thresholds
+    from shared.platforms import settings
+
+    estate, now = estate_in_force.get(), datetime.now(UTC)
+    declared = estate.environments.get(environment or "")
+    region = (declared.region if declared else None) or DEFAULT_REGION
+    tight = Kind.TIGHTEN in estate_in_force.calendar(now).for_region(region).in_force(now).stretches
+    policy = estate.job_remediation.sessions if estate.job_remediation else Sessions()
+    return thresholds(policy, settings.optional("PGUSER", ""), tight=tight)
+
+
+def _server_of(signal: Signal) -> str | None:
+    """The declared server that the signal is about: its target, or that of its tenant's database."""
+    environment = estate_in_force.get().environments.get(signal.environment or "")
+    if environment is None:
+        return None
+    target = (signal.target.resource or "").casefold()
+    for server in environment.postgres.values():
+        for one in (server.id, *(replica.id for replica in server.replicas.values())):
+            if target == str(one).casefold() or target.startswith(f"{one}/".casefold()):
+                return str(one)
+    tenant = environment.tenants.get(signal.tenant or "")
+    return str(environment.postgres[tenant.database.server].id) if tenant else None
+
+
+def _surroundings(signal: Signal) -> Evidence:
+    from shared.estate.inventory.environments import Stage
+    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
+
+    estate, now = estate_in_force.get(), datetime.now(UTC)
+    environment = estate.environments.get(signal.environment or "")
+    if environment is None:
+        return Evidence()
+    current = estate_in_force.calendar(now).for_region(environment.region or DEFAULT_REGION).in_force(now)
+    return Evidence(
+        {
+            "around.production": environment.stage is Stage.PRODUCTION,
+            "around.frozen": Kind.FREEZE in current.stretches,
+            "around.tight": Kind.TIGHTEN in current.stretches,
+        }
+    )
+
+
+def _not_yet(collector: Collector) -> Callable[[Signal], Evidence]:
+    return lambda _: _missing(collector, "this version of the app cannot look there; a human does")
+
+
+_COLLECTORS: Mapping[Collector, Callable[[Signal], Evidence]] = {
+    Collector.POSTGRES_SESSIONS: _postgres_sessions,
+    Collector.SURROUNDINGS: _surroundings,
+    Collector.KUBERNETES_JOB: _not_yet(Collector.KUBERNETES_JOB),
+    Collector.KUBERNETES_WORKLOAD: _not_yet(Collector.KUBERNETES_WORKLOAD),
+    Collector.QUEUE_JOBS: _not_yet(Collector.QUEUE_JOBS),
+    Collector.CRONS: _not_yet(Collector.CRONS),
+}

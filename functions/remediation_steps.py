@@ -1,0 +1,345 @@
+"""The effects of job remediation, each of which may come twice, late, or after all is over."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from functions import estate_in_force
+from functions.change_execution import services
+from shared.blob_container import BlobAlreadyExistsError, BlobContainer
+from shared.changes.ports import Entry
+from shared.changes.state import Store, adapter
+from shared.events import Event
+from shared.job_remediation import register
+from shared.job_remediation.actions import AUTOMATION
+from shared.job_remediation.collapse import Verdict
+from shared.job_remediation.decision import Decision
+from shared.job_remediation.intake.reading import Unrecognised, read
+from shared.job_remediation.intake.signature import signature_problem
+from shared.job_remediation.places import DeclaredPlaces, Places, declared_places
+from shared.job_remediation.register import Known
+from shared.platforms import blobs, settings, vaults
+
+_LOG = logging.getLogger("closekeeper.job_remediation")
+_RAW = "remediation/raw/"
+_UNTOLD = "remediation/unrecognised/"
+_REPORTS = "remediation/reports/"
+_MOST_TOLD = 50
+_NO_PLACES = DeclaredPlaces()
+_QUIET = timedelta(hours=24)
+_SHORTEST_POLL, _LONGEST_POLL = timedelta(seconds=0.2), timedelta(minutes=1)
+
+
+def state() -> BlobContainer:
+    """The container that holds what must survive restarts."""
+    return blobs.container(settings.required("STATE_URL", "give the URL of the blob container for the app's state"))
+
+
+def store() -> Store:
+    """The same, for typed values."""
+    return services().store
+
+
+# --- intake ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came of a delivery. `raw` is the blob in the state container that keeps it as it came."""
+
+    raw: str
+    told: Sequence[tuple[Known, Verdict]] = ()
+    unrecognised: Sequence[Unrecognised] = ()
+    handshake: str | None = None
+
+
+def receive(body: bytes, now: datetime) -> Received:
+    """Keep a delivery, and enter its signals into the register. Whatever the body is, it raises for the store only."""
+    reading = read(body, now, _places(now))
+    if reading.handshake and not reading.signals and not reading.unrecognised:
+        return Received("", handshake=reading.handshake.code)
+    raw = _RAW + hashlib.sha256(body).hexdigest()
+    _keep(raw, body, "application/octet-stream")
+    for one in reading.unrecognised:
+        _keep_unrecognised(one)
+    told = [register.tell(store(), signal) for signal in reading.signals]
+    return Received(raw, told, reading.unrecognised, reading.handshake.code if reading.handshake else None)
+
+
+def signature_problem_of(webhook: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+    """Why the delivery is not the webhook's own; empty when it is. Who sends learns nothing about the declaration."""
+    declared = estate_in_force.get().job_remediation
+    hook = declared.webhooks.get(webhook) if declared else None
+    keys = [vaults.secret(hook.key.vault, hook.key.name).encode()] if hook else []
+    problem = signature_problem(
+        keys, headers.get("x-closekeeper-timestamp"), headers.get("x-closekeeper-signature"), body, now
+    )
+    return problem or ""
+
+
+def note_started(fingerprint: str, occurrence: int) -> None:
+    """Remember that a remediation was started."""
+    register.note_started(store(), fingerprint, occurrence)
+
+
+def due_faults(now: datetime) -> list[Known]:
+    """The faults whose remediation is still to be started.
+
+    On the way, what a human was given and nobody tells of any more is taken for dealt with: rules without a state
+    never say that something is over.
+    """
+    due: list[Known] = []
+    for known in register.known_faults(store()):
+        if known.is_due:
+            due.append(known)
+        elif known.fault.is_open and known.fault.fired_until and now - known.fault.fired_until > _QUIET:
+            report = _report(known.fault.fingerprint, known.fault.occurrences)
+            if report is not None and report.outcome is Outcome.ESCALATED:
+                register.note_concluded(store(), known.fault.fingerprint, now)
+    return due
+
+
+_places_of_version: tuple[str, DeclaredPlaces] | None = None
+
+
+def _places(now: datetime) -> Places:
+    """Whose what is, by the estate in force. Without one, signals are kept all the same, as nobody's."""
+    from shared.estate.problems import EstateInvalidError
+    from shared.estate.source import EstateUnavailableError
+
+    global _places_of_version
+    try:
+        estate = estate_in_force.with_faults(now).estate
+    except (EstateInvalidError, EstateUnavailableError) as error:
+        _LOG.warning("no estate is in force, so nobody knows whose the signals are: %s", error)
+        return _NO_PLACES
+    if _places_of_version is None or _places_of_version[0] != estate.version:
+        _places_of_version = (estate.version, declared_places(estate))
+    return _places_of_version[1]
+
+
+def _keep(name: str, data: bytes, content_type: str = "application/json") -> None:
+    try:
+        state().create(name, data, content_type)
+    except BlobAlreadyExistsError:
+        return
+
+
+# --- what could not be read ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Untold:
+    reason: str
+    missing: tuple[str, ...]
+    received_at: datetime
+    raw: str
+
+
+def _keep_unrecognised(one: Unrecognised) -> None:
+    """Leave a note for the tick: garbage may come by the thousand, and is told together."""
+    note = _Untold(one.reason, one.missing, one.received_at, one.raw)
+    part = hashlib.sha256(one.raw.encode() + one.payload + one.reason.encode("utf-8", "replace")).hexdigest()[:32]
+    _keep(f"{_UNTOLD}{part}.json", adapter(_Untold).dump_json(note))
+
+
+def tell_unrecognised(now: datetime) -> None:
+    """Record and tell what could not be read since the last time, all of it at once.
+
+    The notes are removed last: a crash before that tells the same again, under the same id.
+    """
+    notes = [facts.name for facts in state().list(_UNTOLD)]
+    if not notes:
+        return
+    untold = [one for name in notes[:_MOST_TOLD] if (one := store().get(name.removesuffix(".json"), _Untold))]
+    occasion = hashlib.sha256("\n".join(notes).encode()).hexdigest()[:32]
+    body: dict[str, object] = {
+        "count": len(notes),
+        "deliveries": [
+            {"reason": one.reason, "missing": list(one.missing), "raw": one.raw, "at": one.received_at.isoformat()}
+            for one in untold
+        ],
+    }
+    at = max((one.received_at for one in untold), default=now)
+    services().recorder.record(
+        Entry(automation=AUTOMATION, kind="unrecognised", subject=f"unrecognised:{occasion}", time=at, body=body)
+    )
+    _publish(
+        Event(
+            id=f"unrecognised:{occasion}",
+            type="Closekeeper.JobRemediation.SignalsUnrecognised",
+            subject="signals/unrecognised",
+            time=at,
+            data=body,
+        )
+    )
+    for name in notes:
+        state().delete(name)
+
+
+# --- how long, and how it ended --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a remediation waits.
+
+    settle: before its first look, so that a storm shows before anything is repaired. stabilise: for how long the world
+    must stay well. verify: until when it must have become well. poll: between two looks at it. escalate: until it is
+    told that it still waits.
+    """
+
+    settle: timedelta
+    stabilise: timedelta
+    verify: timedelta
+    poll: timedelta
+    escalate: timedelta
+
+
+def patience() -> Patience:
+    """As the estate in force says."""
+    from shared.estate.policies.job_remediation import JobRemediation
+
+    policy = estate_in_force.get().job_remediation or JobRemediation()
+    return Patience(
+        settle=timedelta(seconds=float(settings.optional("REMEDIATION_SETTLE_SECONDS", "10"))),
+        stabilise=policy.stabilise,
+        verify=max(policy.stabilise, timedelta(minutes=1)),
+        poll=min(max(policy.stabilise / 5, _SHORTEST_POLL), _LONGEST_POLL),
+        escalate=policy.escalate_after,
+    )
+
+
+class Outcome(StrEnum):
+    """How a remediation ended, or that it waits."""
+
+    FIXED = "fixed"
+    NOTHING_WRONG = "nothing-wrong"
+    RESOLVED = "resolved"
+    REHEARSED = "rehearsed"
+    ESCALATED = "escalated"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How a remediation ended. `tried`: what came of each attempt, one sentence each."""
+
+    fingerprint: str
+    occurrence: int
+    outcome: Outcome
+    decision: Decision
+    tried: tuple[str, ...]
+    at: datetime
+
+
+def conclude(told: Conclusion) -> dict[str, object]:
+    """Record, remember and tell how it ended; a human gets the diagnosis and what to do. Twice is once."""
+    name = f"{_REPORTS}{told.fingerprint}/{told.occurrence:06}"
+    store().create(name, Conclusion, told)
+    told = store().get(name, Conclusion) or told
+    known = register.look_up(store(), told.fingerprint)
+    body = _body(told, known)
+    services().recorder.record(
+        Entry(
+            automation=AUTOMATION,
+            kind="remediation",
+            subject=known_id(told),
+            time=told.at,
+            environment=known.signal.environment,
+            tenant=known.signal.tenant,
+            body=body,
+        )
+    )
+    _publish(_event(told, known, body))
+    if told.outcome is not Outcome.ESCALATED:  # a human's fault stays there until its sender says that it is over
+        register.note_concluded(store(), told.fingerprint, told.at)
+    return body
+
+
+def tell_waiting(told: Conclusion) -> dict[str, object]:
+    """Tell that a fault is still there while an approval, a window or a long operation is waited for."""
+    known = register.look_up(store(), told.fingerprint)
+    body = _body(told, known)
+    _publish(_event(told, known, body))
+    return body
+
+
+def known_id(told: Conclusion) -> str:
+    """The id of the remediation."""
+    return register.remediation_id(told.fingerprint, told.occurrence)
+
+
+def shown_faults(open_only: bool) -> list[dict[str, object]]:
+    """The faults as callers see them, the newest first."""
+    known = [one for one in register.known_faults(store()) if one.signal.symptom.is_fault]
+    known = [one for one in known if one.fault.is_open or not open_only]
+    return [_shown(one) for one in sorted(known, key=lambda one: one.begun_at, reverse=True)]
+
+
+def _shown(known: Known) -> dict[str, object]:
+    signal = known.signal
+    report = _report(known.fault.fingerprint, known.fault.occurrences)
+    return {
+        "id": known.remediation,
+        "open": known.fault.is_open,
+        "title": signal.title,
+        "symptom": signal.symptom,
+        "severity": signal.severity.name.lower(),
+        "target": str(signal.target),
+        "environment": signal.environment,
+        "tenant": signal.tenant,
+        "since": known.begun_at.isoformat(),
+        "occurrences": known.fault.occurrences,
+        "outcome": report.outcome if report else None,
+        "says": report.decision.says if report else "",
+    }
+
+
+def _report(fingerprint: str, occurrence: int) -> Conclusion | None:
+    return store().get(f"{_REPORTS}{fingerprint}/{occurrence:06}", Conclusion)
+
+
+def _body(told: Conclusion, known: Known) -> dict[str, object]:
+    decision = told.decision
+    return {
+        "id": known_id(told),
+        "outcome": told.outcome,
+        "title": known.signal.title,
+        "symptom": known.signal.symptom,
+        "target": str(known.signal.target),
+        "since": known.begun_at.isoformat(),
+        "at": told.at.isoformat(),
+        "playbook": decision.playbook,
+        "case": decision.case,
+        "cause": decision.cause,
+        "why": decision.why,
+        "says": decision.says,
+        "tried": list(told.tried),
+        "left": list(decision.left),
+        "ask": decision.ask if told.outcome in (Outcome.ESCALATED, Outcome.WAITING) else "",
+        "commands": list(decision.commands) if told.outcome is Outcome.ESCALATED else [],
+        "raw": known.signal.raw,
+    }
+
+
+def _event(told: Conclusion, known: Known, body: dict[str, object]) -> Event:
+    place = [f"environments/{known.signal.environment}"] if known.signal.environment else []
+    place += [f"tenants/{known.signal.tenant}"] if known.signal.tenant else []
+    word = "".join(part.capitalize() for part in told.outcome.split("-"))
+    return Event(
+        id=f"{known_id(told)}:{told.outcome}",
+        type=f"Closekeeper.JobRemediation.{word}",
+        subject="/".join([*place, "remediations", known_id(told)]),
+        time=told.at,
+        data=body,
+    )
+
+
+def _publish(event: Event) -> None:
+    publisher = services().publisher
+    if publisher is not None:
+        publisher.publish([event])

@@ -1,0 +1,179 @@
+"""The intake of alerts and events: kept first, then entered into the register, then a remediation is started.
+
+It answers as soon as nothing can be lost any more. What it cannot read is kept, told and answered 202: senders drop or
+repeat what is answered otherwise, and neither helps.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from functions import remediation_steps as steps
+from functions.remediation_looks import note_weather
+from functions.routing import Answer, Call, Problem, Route, add_routes
+from shared.changes.errors import StateContentionError
+from shared.identity import Role
+from shared.job_remediation.collapse import Verdict
+from shared.job_remediation.register import Known
+
+blueprint = df.Blueprint()
+_LOG = logging.getLogger("closekeeper.signal_intake")
+
+RESOLVED = "resolved"
+"""The external event that tells a remediation that its fault is over. It carries nothing: the register says more."""
+
+
+async def _post_signals(call: Call) -> Answer:
+    return await _received(call, call.data)
+
+
+async def _post_signed_signals(call: Call) -> Answer:
+    now = datetime.now(UTC)
+    problem = await asyncio.to_thread(steps.signature_problem_of, call.path["webhook"], call.headers, call.data, now)
+    if problem:
+        raise Problem(401, "Unauthorized", problem)
+    return await _received(call, call.data)
+
+
+async def _received(call: Call, body: bytes) -> Answer:
+    from azure.core.exceptions import AzureError
+    from grpc.aio import AioRpcError
+
+    try:
+        received = await asyncio.to_thread(steps.receive, body, datetime.now(UTC))
+        if received.handshake:
+            return Answer({"validationResponse": received.handshake})
+        await _follow(call.durable, received.told)
+    except (StateContentionError, AzureError, AioRpcError) as error:
+        # 503 is what senders try again; after a 500 action groups do not.
+        _LOG.warning("signals were not taken in: %s", error)
+        raise Problem(503, "Try again", "the signals could not be kept or followed; send them again") from error
+    return Answer(
+        {
+            "signals": [
+                {
+                    "fingerprint": known.fault.fingerprint,
+                    "symptom": known.signal.symptom,
+                    "verdict": verdict,
+                    "remediation": known.remediation if known.fault.occurrences else None,
+                }
+                for known, verdict in received.told
+            ],
+            "unrecognised": [{"reason": one.reason, "missing": one.missing} for one in received.unrecognised],
+            "kept": received.raw,
+        },
+        202,
+    )
+
+
+async def _options_signals(call: Call) -> Answer:
+    """The handshake of CloudEvents webhooks: whoever knows the key may send as often as they like."""
+    origin = call.headers.get("webhook-request-origin", "")
+    allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"} if origin else {}
+    return Answer(None, 200, {**allowed, "Allow": "POST, OPTIONS"})
+
+
+async def _follow(client: Any, told: Sequence[tuple[Known, Verdict]]) -> None:
+    """Start what is due, and tell what runs that its fault is over."""
+    for known, verdict in told:
+        if known.is_due:
+            await start_remediation(client, known)
+        elif verdict is Verdict.ENDS:
+            await _raise_resolved(client, known)
+
+
+async def start_remediation(client: Any, known: Known) -> None:
+    """Start the newest occurrence's remediation once. The note comes last: whoever finds none starts it again, and
+    finds it running."""
+    from grpc.aio import AioRpcError
+
+    await asyncio.to_thread(note_weather, known.signal)
+    fingerprint, occurrence = known.fault.fingerprint, known.fault.occurrences
+    if await client.get_orchestration_state(known.remediation, fetch_payloads=False) is None:
+        order = {"fingerprint": fingerprint, "occurrence": occurrence}
+        try:
+            await client.schedule_new_orchestration("remediation", input=order, instance_id=known.remediation)
+        except AioRpcError:  # another sender's copy was faster, or there is no answer: looked up, not guessed
+            if await client.get_orchestration_state(known.remediation, fetch_payloads=False) is None:
+                raise
+    await asyncio.to_thread(steps.note_started, fingerprint, occurrence)
+
+
+async def _raise_resolved(client: Any, known: Known) -> None:
+    from grpc.aio import AioRpcError
+
+    try:
+        await client.raise_orchestration_event(known.remediation, RESOLVED)
+    except AioRpcError as error:  # it is over; one that runs looks into the register before it acts
+        _LOG.info("%s was not told of the resolution: %s", known.remediation, error.code())
+
+
+add_routes(
+    blueprint,
+    [
+        Route("post_signals", "POST", "signals", Role.OPERATOR, "Receive alerts and events.", _post_signals),
+        Route("options_signals", "OPTIONS", "signals", Role.OPERATOR, "CloudEvents' handshake.", _options_signals),
+        Route(
+            "post_signed_signals",
+            "POST",
+            "signals/{webhook}",
+            Role.OPERATOR,
+            "Receive alerts of a declared webhook, signed.",
+            _post_signed_signals,
+        ),
+    ],
+)
+
+
+@blueprint.function_name("remediation_events")
+@blueprint.event_grid_trigger(arg_name="event")  # pyright: ignore[reportUnknownMemberType] - not typed there
+@blueprint.durable_client_input(client_name="client")
+async def remediation_events(event: func.EventGridEvent, client: Any) -> None:
+    """Receive one event of a subscription on a system topic. A failure has it delivered again."""
+    received = await asyncio.to_thread(steps.receive, _delivered(event), datetime.now(UTC))
+    await _follow(client, received.told)
+
+
+def _delivered(event: Any) -> bytes:
+    """The event as Event Grid sent it: the worker has taken it apart."""
+    if isinstance(event, func.CloudEvent):
+        told = {
+            "specversion": "1.0",
+            "id": event.id,
+            "source": event.source,
+            "type": event.type,
+            "subject": event.subject,
+            "time": _text(event.time),
+            "data": event.get_json(),
+        }
+    else:
+        told = {
+            "id": event.id,
+            "topic": event.topic,
+            "subject": event.subject,
+            "eventType": event.event_type,
+            "eventTime": _text(event.event_time),
+            "data": event.get_json(),
+            "dataVersion": event.data_version,
+        }
+    return json.dumps(told).encode()
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+@blueprint.function_name("remediation_tick")
+@blueprint.timer_trigger(arg_name="timer", schedule="%REMEDIATION_SCHEDULE%")
+@blueprint.durable_client_input(client_name="client")
+async def remediation_tick(timer: func.TimerRequest, client: Any) -> None:
+    """Start what a crash between keeping and starting left, and tell of what could not be read."""
+    for known in await asyncio.to_thread(steps.due_faults, datetime.now(UTC)):
+        await start_remediation(client, known)
+    await asyncio.to_thread(steps.tell_unrecognised, datetime.now(UTC))
