@@ -28,8 +28,8 @@ from shared.platforms.kubernetes_workloads import KINDS, Patch, Workload
 
 _API_RATE = Rate(burst=50, every=timedelta(milliseconds=20))
 _READINGS_KEPT = 1000
-_AUTOSCALING = {"sleep": "off", "wake": "on"}
-_UNDONE = {"sleep": "on", "wake": "off"}
+_AUTOSCALING = {"sleep": "off", "wake": "released"}
+_UNDONE = {"sleep": "released", "wake": "off"}
 
 
 class Workloads:

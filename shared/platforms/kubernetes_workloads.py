@@ -9,7 +9,7 @@ Sources: "Horizontal Pod Autoscaling" (implicit maintenance mode: an autoscaler 
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from shared.platforms.kubernetes import AUTOSCALERS, DEPLOYMENTS, SCALED_OBJECTS, STATEFUL_SETS, Kind, Object
@@ -134,15 +134,19 @@ def autoscalers(scaled_objects: Iterable[Object], own: Iterable[Object]) -> dict
 def patches(now: Workload, *, replicas: int | None, autoscaling: str | None) -> list[Patch]:
     """What to write so that the workload has that many replicas and its autoscaler is `on` or `off`; None is as it is.
 
-    The autoscaler comes first both ways: one that is not held would undo what is set, and one that is would too.
+    `released` takes back our own hold, while `on` also resumes what somebody paused and nobody noted.
+    Going to sleep, the workload comes first, so that its note says what was found; KEDA sets the replicas by itself as
+    soon as it is paused. Waking, the autoscaler is released first, since a held one would undo what is set; it may act
+    at once, so what is then written is meant for whatever version there is.
     """
     wanted = now.replicas if replicas is None else replicas
     scaler = now.autoscaler
-    first: Patch | None = None
-    if scaler is not None and autoscaling is not None:
-        first = _hold(now, scaler, wanted) if autoscaling == "off" else _release(now, scaler)
-    second = _replicas_patch(now, wanted, autoscaling)
-    return [patch for patch in (first, second) if patch is not None]
+    held = _hold(now, scaler, wanted) if scaler is not None and autoscaling == "off" else None
+    released = _release(now, scaler, autoscaling) if scaler is not None and autoscaling in ("on", "released") else None
+    scaled = _replicas_patch(now, wanted, autoscaling)
+    if scaled is not None and released is not None:
+        scaled = replace(scaled, version="")
+    return [patch for patch in (released, scaled, held) if patch is not None]
 
 
 def bounds_patch(now: Workload, least: int | None, most: int | None) -> Patch | None:
@@ -168,7 +172,7 @@ def _replicas_patch(now: Workload, wanted: int, autoscaling: str | None) -> Patc
         if autoscaling == "off":
             note = _noted(now.note, {"replicas": now.replicas}, {"replicas": wanted})
             body["metadata"] = {"annotations": {NOTE: str(note)}}
-    if autoscaling == "on" and now.note is not None:
+    if autoscaling in ("on", "released") and now.note is not None:
         body["metadata"] = {"annotations": {NOTE: None}}
     return Patch(now.kind, now.namespace, now.name, now.version, body) if body else None
 
@@ -190,8 +194,8 @@ def _hold(now: Workload, scaler: Autoscaler, replicas: int) -> Patch | None:
     return _patch(now, scaler, {"metadata": {"annotations": {NOTE: str(note)}}, "spec": bounds})
 
 
-def _release(now: Workload, scaler: Autoscaler) -> Patch | None:
-    if scaler.note is None and not scaler.paused:
+def _release(now: Workload, scaler: Autoscaler, autoscaling: str) -> Patch | None:
+    if scaler.note is None and not (scaler.paused and autoscaling == "on"):
         return None
     body: Object = {"metadata": {"annotations": {NOTE: None}}}
     if scaler.kind is SCALED_OBJECTS and (scaler.is_ours or scaler.note is None):
