@@ -56,10 +56,6 @@ class ScratchServer:
         """The roles of the server."""
         return frozenset(str(name) for (name,) in self._connection.execute("select rolname from pg_roles"))
 
-    def extensions(self) -> frozenset[str]:
-        """The extensions that the server has files of. Whether they are allowed shows when one is created."""
-        return frozenset(str(name) for (name,) in self._connection.execute("select name from pg_available_extensions"))
-
     def _rows(self, query: LiteralString, name: str = "") -> list[tuple[Any, ...]]:
         return self._connection.execute(query, [name or self._prefix]).fetchall()
 

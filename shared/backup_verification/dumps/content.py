@@ -217,7 +217,9 @@ def _bare(reader: Reader, key: str) -> tuple[bool, Reader]:
     encrypted = reader.peek(len(age.MAGIC)) == age.MAGIC
     if encrypted:
         if not key:
-            raise DamagedDumpError(Damage.NO_KEY, "is encrypted, and no key is declared: set dumps.key")
+            raise DamagedDumpError(
+                Damage.NO_KEY, "is encrypted, and there is no key: declare dumps.key and let the app read it"
+            )
         reader = Reader(age.decrypt(reader.rest(), key))
     if reader.peek(len(_GZIP)) == _GZIP:
         reader = Reader(unpack_gzip(reader.rest(), "the packed dump"))
