@@ -97,6 +97,7 @@ class Sender:
     ) -> None:
         self._batches, self._looking, self._brake = batches, looking, brake
         self.counted, self._may_send = counted, may_send
+        self._refused: RefusedAltogetherError | None = None
 
     def look(self, steps: Sequence[Step]) -> Iterator[tuple[list[Step], list[Settled]]]:
         """Page by page, which of the steps are still to be made, and how the others are settled."""
@@ -142,13 +143,16 @@ class Sender:
         for tried in range(_TRIES):
             self._brake.wait()
             self._may_send()
+            if self._refused is not None:  # another sender was told already
+                raise self._refused
             self.counted.count(batches=1)
             again_after: float | None = None
             try:
                 said = self._batches.send([_deed(step) for step in waiting])
             except BatchRefusedError as error:
                 if not answers.is_busy(error.status):
-                    raise RefusedAltogetherError(str(error)) from error
+                    self._refused = RefusedAltogetherError(str(error))
+                    raise self._refused from error
                 again_after, last = error.again_after, str(error.status or "no answer")
                 self.counted.count(busy=last)
                 self._pause(tried, again_after)
