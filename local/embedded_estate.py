@@ -13,11 +13,12 @@ import psycopg
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient
 
-from local import azurite
+from local import azurite, declared_clusters
 from local.azure.certificates import CertificateAuthority
 from local.azure.flexible_servers.model import Server
 from local.azure.simulator import AzureSimulator
 from local.estate_file import with_blob_endpoints
+from local.kubernetes.simulator import KubernetesSimulator
 from local.odoo import Profile, Summary, generate
 from local.postgres.binaries import binary
 from shared.estate.estate import Estate
@@ -65,6 +66,8 @@ class EmbeddedEstate:
         self.declared: Estate = load_estate(estate_file.read_text(encoding="utf-8"), str(estate_file))
         self.environments: dict[str, Environment] = {name: self.declared.environments[name] for name in environments}
         self.books: list[Books] = []
+        self.clusters: dict[tuple[str, str], KubernetesSimulator] = {}
+        """The API behind each declared cluster, by the names of its environment and its own."""
         self._progress = progress
         self._journal_items = journal_items
         self._event_time_scale = event_time_scale
@@ -92,9 +95,11 @@ class EmbeddedEstate:
                 if self.declared.backup_verification is not None:
                     group = self.declared.backup_verification.drills.resource_group
                     self.azure.add_resource_group(group.subscription, group.resource_group)
+                    self._make_subnets()
                 ended(self.azure.resource_manager_url)
             for name, environment in self.environments.items():
                 self._start_servers(name, environment)
+                self._start_clusters(name, environment, stack)
             self._start_scratch_server()
             self._running = stack.pop_all()
         return self
@@ -123,6 +128,7 @@ class EmbeddedEstate:
             "EVIDENCE_SEALING_SCHEDULE": "0 */15 * * * *",
             "REMEDIATION_SCHEDULE": "0 */5 * * * *",
             "REMEDIATION_SETTLE_SECONDS": "0.5",
+            "AKS_SETTLE_SECONDS": "1",
         }
 
     def server(self, environment: str, server: str) -> Server:
@@ -167,10 +173,35 @@ class EmbeddedEstate:
                 _cluster(server).run_sql(f'alter role "{identity.name}" createdb')
             ended(f"{_cluster(server).address}:{self.azure.postgresql_port}")
 
+    def _make_subnets(self) -> None:
+        """Those that restored servers are put into, here and in the paired region."""
+        policy = self.declared.backup_verification
+        for environment in self.environments.values():
+            if policy and policy.drills.network:
+                self.azure.servers.subnets.add(str(policy.drills.network.subnet), environment.location)
+            if policy and policy.drills.paired_network and environment.paired_location:
+                self.azure.servers.subnets.add(str(policy.drills.paired_network.subnet), environment.paired_location)
+
+    def _subnet_of_servers(self, environment: Environment) -> str | None:
+        """Servers are in a network when their restored copies are to be: Azure does not restore from one kind to the
+        other."""
+        policy = self.declared.backup_verification
+        if policy is None or policy.drills.network is None:
+            return None
+        network = str(policy.drills.network.subnet).rpartition("/subnets/")[0]
+        return f"{network}/subnets/servers-{environment.location}"
+
     def _declared_accounts(self) -> list[str]:
         return [
             account.id.name for environment in self.environments.values() for account in environment.storage.values()
         ]
+
+    def _start_clusters(self, environment_name: str, environment: Environment, stack: ExitStack) -> None:
+        for name, declared in environment.clusters.items():
+            with self._progress(f"AKS cluster {declared.id.name} of {environment_name}") as ended:
+                running = stack.enter_context(declared_clusters.start(self.azure, declared, environment.location))
+                self.clusters[environment_name, name] = running
+                ended(running.url)
 
     def _start_servers(self, environment_name: str, environment: Environment) -> None:
         for account in environment.storage.values():
@@ -186,6 +217,7 @@ class EmbeddedEstate:
                 server = self.azure.add_flexible_server(
                     str(declared.id),
                     environment.location,
+                    subnet=self._subnet_of_servers(environment),
                     retention_days=declared.point_in_time_window.days,
                     geo_redundant_backup="Enabled" if declared.geo_redundant else "Disabled",
                 )
