@@ -240,12 +240,21 @@ def change_item[T](store: Store, name: str, kind: type[T], item_id: str, change:
 
 def originals_name(change: Change) -> str:
     """Where the originals of the change's target are kept."""
-    return f"originals/{change.environment}/{_hashed(change.target)}"
+    return _originals(change.environment, change.target)
 
 
 def get_originals(store: Store, change: Change) -> Originals:
     """The originals of the change's target."""
-    return store.get(originals_name(change), Originals) or Originals(change.target)
+    return originals_of(store, change.environment, change.target)
+
+
+def originals_of(store: Store, environment: str, target: str) -> Originals:
+    """The originals of a target."""
+    return store.get(_originals(environment, target), Originals) or Originals(target)
+
+
+def _originals(environment: str, target: str) -> str:
+    return f"originals/{environment}/{_hashed(target)}"
 
 
 def _budgets(change: Change, policy: Policy) -> list[tuple[str, Budget, str]]:

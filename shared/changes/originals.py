@@ -69,6 +69,14 @@ class Originals:
             if verdict is Verdict.GIVE_BACK
         }
 
+    def found_by(self, owner: str) -> dict[str, Json]:
+        """What `owner` found, by the facts that it holds; empty when it holds none."""
+        return {
+            fact: _layer(stack, owner).found
+            for fact, stack in self.layers.items()
+            if any(layer.owner == owner for layer in stack)
+        }
+
     def released(self, owner: str) -> "Originals":
         """Without the owner's layers: given back, or left to the human who edited it.
 

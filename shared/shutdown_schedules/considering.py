@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from shared.changes.change import Change
+from shared.changes.change import Change, State
 from shared.changes.overrides import Override
 from shared.changes.policy import OverrideKind
 from shared.changes.reasons import spell_moment
@@ -34,15 +34,20 @@ _LONGEST_PATIENCE = timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What was looked at, all of it after `now`. fulfilled: when a change (by id) was done, None while it was not."""
+    """What was looked at, all of it after `now`.
+
+    fulfilled: when a change (by its id) was done, None while it was not. original: what we found of a target before it
+    was put to sleep, empty when that was given back or never saved; asked only when it is to wake.
+    """
 
     now: datetime
     seen: Mapping[str, Seen]
     overrides: Sequence[Override] = ()
-    busy: Sequence[BusyWith] = ()
+    busy: Callable[[], Sequence[BusyWith]] = tuple
     running: bool = False
     """Whether the last plan is still under way."""
     fulfilled: Callable[[str], datetime | None] = lambda _: None
+    original: Callable[[str], State] = lambda _: {}
     requested: bool = False
     """A person asks, just now, that it wakes: then also what nobody of us put to sleep."""
 
@@ -97,7 +102,7 @@ class Sleep:
         """Look at everything once."""
         cases, memory = self._wishes(memory, facts)
         cases, memory = self._put_off(cases, memory, facts)
-        cases = _held_up(cases)
+        cases = [_with_original(case, facts) for case in _held_up(cases)]
         memory = self._remember(cases, memory, facts)
         return self._decide(cases, memory, facts)
 
@@ -170,8 +175,10 @@ class Sleep:
                 return _left(wish, Why.PAUSED, said)
         if wish.want is Want.AWAKE or sleeper.condition is Condition.ASLEEP:
             return wish
-        if sleeper.left_until and facts.now < sleeper.left_until:
-            said = f"a person woke it; it is left alone until {spell_moment(sleeper.left_until)}"
+        touched = seen.edited + schedule.grace if seen.edited and wish.stretch and seen.edited > wish.stretch else None
+        left_until = max((at for at in (sleeper.left_until, touched) if at), default=None)
+        if left_until and facts.now < left_until:
+            said = f"a person woke it; it is left alone until {spell_moment(left_until)}"
             return _left(wish, Why.WOKEN_BY_PERSON, said)
         if seen.created and facts.now < seen.created + schedule.grace:
             said = f"it was just created; it is left alone until {spell_moment(seen.created + schedule.grace)}"
@@ -255,7 +262,7 @@ class Sleep:
                 wish = wanted.get(key)
                 if wish is not None and wish.want != want:
                     unwanted[change_id] = wish.sentence
-        memory = self._undone_since(changes, memory, facts)
+        memory = _holding(self._undone_since(changes, memory, facts), changes)
         tried = last is not None and set(intents.values()) <= set(last.intents.values()) and not unwanted
         if not changes or (tried and last is not None and (facts.running or facts.now < last.at + _patience(last))):
             return Considered(memory, tuple(cases), unwanted=unwanted if facts.running else {})
@@ -302,6 +309,14 @@ def _holds_up(above: Case, case: Case) -> bool:
     return case.resource.key in above.resource.stands_on or (earlier and above.wish.want is Want.LEAVE)
 
 
+def _with_original(case: Case, facts: Facts) -> Case:
+    if case.wish.want is not Want.AWAKE or not (case.asleep or case.sleeper.held):
+        return case
+    original = facts.original(case.resource.target) or None
+    seen = replace(case.seen, original=original)
+    return replace(case, seen=seen, sleeper=replace(case.sleeper, held=original is not None))
+
+
 def _left(wish: Wish, why: Why, sentence: str) -> Wish:
     return replace(wish, want=Want.LEAVE, why=why, sentence=sentence)
 
@@ -316,6 +331,16 @@ def _asked_of(overrides: Sequence[Override], resources: Sequence[Resource], reso
     """The ids of the overrides of single targets that concern a resource."""
     concerned = {resource.key} | {each.key for each in resources if resource.key in each.stands_on}
     return tuple(each.id for each in overrides if each.target is not None and each.target.casefold() in concerned)
+
+
+def _holding(memory: Memory, changes: Sequence[Change]) -> Memory:
+    """With a note of what may be saved from now on."""
+    sleepers = dict(memory.sleepers)
+    for change in changes:
+        key = change.target.casefold()
+        if change.action == "sleep":
+            sleepers[key] = replace(sleepers[key], held=True)
+    return replace(memory, sleepers=sleepers)
 
 
 def _want_of(change: Change) -> Want:

@@ -1,6 +1,6 @@
 """What a schedule as a whole remembers and tells: sleeps put off, warnings, how long waking takes, retirement. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -41,18 +41,22 @@ class Subject:
 
 
 def put_off(
-    subject: Subject, night: Night, going: Sequence[Case], running: Sequence[BusyWith]
+    subject: Subject, night: Night, going: Sequence[Case], running: Callable[[], Sequence[BusyWith]]
 ) -> tuple[Night, list[Notice], str | None]:
-    """How a sleep stands; with words when it waits for what is running, or is given up for this time."""
+    """How a sleep stands; with words when it waits for what is running, or is given up for this time.
+
+    What is running is asked only when a sleep is about to begin.
+    """
     if night.given_up:
         return night, [], "it was busy until too late; it stays awake until the next night"
     if night.begun:
         return night, [], None
+    if all(each.asleep for each in going):
+        return night, [], None
     defer, now = subject.schedule.defer, subject.now
-    busy = [each.sentence for each in running if each.what in defer.while_running]
+    busy = [each.sentence for each in running() if each.what in defer.while_running]
     if not busy:
-        lets_go = any(not each.asleep for each in going)
-        return replace(night, begun=now) if lets_go else night, [], None
+        return replace(night, begun=now), [], None
     began = going[0].wish.stretch or night.deferred or now
     body: dict[str, Json] = {"busy": list[Json](busy)}
     if now >= began + defer.up_to:

@@ -33,7 +33,8 @@ class Seen:
     """What was read of a target. `state` None: it could not be read, such as a workload whose cluster is stopped.
 
     original: what we found before we put it to sleep, while that is not given back. edited: when somebody else last
-    changed it. maintenance: Azure maintains it now. sku, units: what it costs by.
+    changed it. maintenance: Azure maintains it now. costs_by: how many of which SKU it is billed for while it is
+    awake (`control-plane` for an AKS cluster's own).
     """
 
     state: State | None
@@ -42,16 +43,16 @@ class Seen:
     created: datetime | None = None
     edited: datetime | None = None
     maintenance: bool = False
-    sku: str = ""
-    units: int = 1
+    costs_by: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sleeper:
     """One target. `since`: the tick that first saw it so. `want`: what was wanted at the last tick.
 
-    left_until, left_why: it is left alone so long, since a person woke it. months: seconds asleep, by month (YYYY-MM)
-    of the environment's time zone, of what is over; what goes on counts from `since`.
+    left_until: it is left alone so long, since a person woke it. held: what it was is saved with the changes, or may
+    be. months: seconds asleep, by month (YYYY-MM) of the environment's time zone, of what is over; what goes on counts
+    from `since`.
     """
 
     condition: Condition
@@ -60,9 +61,9 @@ class Sleeper:
     why: Why = Why.NEEDED
     sentence: str = ""
     until: datetime | None = None
+    held: bool = False
     left_until: datetime | None = None
-    sku: str = ""
-    units: int = 1
+    costs_by: Mapping[str, int] = field(default_factory=dict[str, int])
     months: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
@@ -123,9 +124,9 @@ class Memory:
 def found(known: Sleeper | None, condition: Condition, seen: Seen, now: datetime, zone: ZoneInfo) -> Sleeper:
     """The sleeper as it was found now; a change of condition is dated now, and a sleep that is over is counted."""
     if known is None:
-        return Sleeper(condition=condition, since=now, sku=seen.sku, units=seen.units)
-    if condition is Condition.AWAKE and seen.sku:
-        known = replace(known, sku=seen.sku, units=seen.units)
+        return Sleeper(condition=condition, since=now, costs_by=seen.costs_by)
+    if condition is Condition.AWAKE and seen.costs_by:
+        known = replace(known, costs_by=seen.costs_by)
     if known.condition is condition:
         return known
     if known.condition is Condition.ASLEEP:
