@@ -43,10 +43,13 @@ def decode_custom(reader: Reader, header: Header, entries: Sequence[Entry]) -> D
     total = 0
     try:
         while not reader.ended:
-            kind, number = reader.take(1)[0], take_int(reader, header)
+            kind = reader.take(1)[0]
+            if kind not in (DATA, LARGE_OBJECTS):
+                raise _corrupt(f"a block of kind {kind}, at byte {reader.position}")
+            number = take_int(reader, header)
             entry = expected.get(number)
-            if kind not in (DATA, LARGE_OBJECTS) or entry is None or number in seen:
-                raise _corrupt(f"a block of kind {kind} for object {number}, before byte {reader.position}")
+            if entry is None or number in seen:
+                raise _corrupt(f"a block for object {number}, before byte {reader.position}")
             seen.add(number)
             if kind == DATA:
                 total += _whole(_chunks(reader, header), header.compression, entry)
@@ -93,7 +96,9 @@ def holds_large_objects(entry: Entry) -> bool:
 def large_objects(members: Members, entry: Entry) -> list[tuple[int, str]]:
     """The large objects that the list of an entry names: oid and file. Raises DamagedDumpError."""
     listed: list[tuple[int, str]] = []
-    for line in b"".join(read_member(members, member_name(members, entry.file))).decode(errors="replace").splitlines():
+    named_by_tar = (f"blobs_{entry.id}.toc", "blobs.toc")  # whatever the table of contents says
+    file = next((name for name in named_by_tar if name in members.names), entry.file)
+    for line in b"".join(read_member(members, member_name(members, file))).decode(errors="replace").splitlines():
         oid, _, file = line.partition(" ")
         if not oid.isdecimal() or not file:
             raise _corrupt(f"{entry.file} lists {line[:60]!r}")
@@ -109,7 +114,7 @@ def read_member(members: Members, name: str) -> Iterator[bytes]:
 
 def unpack_gzip(content: Iterable[bytes], place: str) -> Iterator[bytes]:
     """The content of a gzip file; raises DamagedDumpError, which names the place."""
-    return _unpacked(content, _GZIP_WINDOW, place)
+    return _unpacked(content, _GZIP_WINDOW, place, Damage.TRUNCATED_DATA)
 
 
 def member_name(members: Members, name: str) -> str:
@@ -124,7 +129,7 @@ def _whole(content: Iterable[bytes], compression: Compression, entry: Entry | No
     """Read all of one part; what COPY wrote ends with its mark. Returns its size when unpacked."""
     place = f"{entry.namespace}.{entry.tag}" if entry else "a large object"
     if compression is Compression.GZIP:
-        content = _unpacked(content, zlib.MAX_WBITS, place)
+        content = _unpacked(content, zlib.MAX_WBITS, place, Damage.CORRUPT_DATA)
     size, tail = 0, b""
     for piece in content:
         size += len(piece)
@@ -135,7 +140,7 @@ def _whole(content: Iterable[bytes], compression: Compression, entry: Entry | No
     return size
 
 
-def _unpacked(content: Iterable[bytes], window: int, place: str) -> Iterator[bytes]:
+def _unpacked(content: Iterable[bytes], window: int, place: str, ends_early: Damage) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(window)
     try:
         for piece in content:
@@ -148,7 +153,7 @@ def _unpacked(content: Iterable[bytes], window: int, place: str) -> Iterator[byt
     except zlib.error as error:
         raise _corrupt(f"{place}: {str(error).partition(': ')[2] or error}") from None
     if not unpacker.eof:
-        raise DamagedDumpError(Damage.TRUNCATED_DATA, f"{place} ends before its compressed data do")
+        raise DamagedDumpError(ends_early, f"{place} ends before its compressed data do")
 
 
 def _chunks(reader: Reader, header: Header) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import override
 
 from shared.backup_verification.dumps.archive import Entry, Header, read_contents, read_header
@@ -49,11 +50,13 @@ class OpenedDump:
     def __init__(self, container: DumpContainer, dump: Dump) -> None:
         self.dump = dump
         self._container = container
-        self.members: Members | None = None
-        if not dump.is_file:
-            self.members = _Folder(container, dump.name)
-        elif _begins_as_tar(container, dump):
-            self.members = _Tar(container, dump)
+
+    @cached_property
+    def members(self) -> Members | None:
+        """The files of a folder or a tar file, None for any other file. Raises DamagedDumpError."""
+        if not self.dump.is_file:
+            return _Folder(self._container, self.dump.name)
+        return _Tar(self._container, self.dump) if _begins_as_tar(self._container, self.dump) else None
 
     def chunks(self) -> Iterator[bytes]:
         """All bytes of a single file."""
