@@ -1,20 +1,19 @@
 """One look of a remediation: evidence is collected, the playbook is asked, and what was seen and decided is kept."""
 
-import logging
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from functions import estate_in_force
 from functions.change_execution import services
+from functions.remediation_evidence import collect
 from shared.changes.ports import Entry
 from shared.changes.state import to_data
 from shared.job_remediation import library, register
 from shared.job_remediation.actions import AUTOMATION, Context
 from shared.job_remediation.decision import Circumstances, Course, Decision, Why, decide
-from shared.job_remediation.evidence import Collector, Evidence
-from shared.job_remediation.playbook import Playbook, fits
+from shared.job_remediation.evidence import Evidence
+from shared.job_remediation.playbook import fits
 from shared.job_remediation.register import Known
 from shared.job_remediation.signal import Signal
 from shared.job_remediation.storm import Weather, weather_after
@@ -22,9 +21,7 @@ from shared.job_remediation.storm import Weather, weather_after
 if TYPE_CHECKING:
     from shared.estate.estate import Estate
     from shared.estate.inventory.environments import Environment
-    from shared.job_remediation.sessions import Thresholds
 
-_LOG = logging.getLogger("closekeeper.job_remediation")
 _NOWHERE = "unknown-place"
 
 
@@ -74,7 +71,7 @@ def check(fingerprint: str, playbook: str) -> Well:
     """Look again after a repair."""
     known = register.look_up(services().store, fingerprint)
     book = library.shipped_playbooks()[playbook]
-    seen = _collect(book, known.signal)
+    seen = collect(book.collect, known.signal)
     facts = ", ".join(f"{fact} is {seen.facts.get(fact, 'not known')}" for fact in book.well)
     if seen.missing:
         return Well(None, "; ".join(f"{collector}: {what}" for collector, what in seen.missing.items()))
@@ -101,7 +98,7 @@ def _look(order: Look) -> Looked:
         return Looked(Decision(course=Course.OVER, why=Why.NOTHING_WRONG, says=says), resolved=True)
     policy = estate_in_force.get().job_remediation
     playbook = library.playbook_for(library.shipped_playbooks(), known.signal.symptom)
-    evidence = _collect(playbook, known.signal) if playbook else Evidence()
+    evidence = collect(playbook.collect, known.signal) if playbook else Evidence()
     around = Circumstances(
         now=order.at,
         attempts=order.attempts,
@@ -167,94 +164,3 @@ def _record(order: Look, looked: Looked) -> None:
             },
         )
     )
-
-
-# --- evidence --------------------------------------------------------------------------------------------------------
-
-
-def _collect(playbook: Playbook, signal: Signal) -> Evidence:
-    """All that the playbook wants to know."""
-    collected = Evidence()
-    for collector in playbook.collect:
-        collected = collected.merged(_COLLECTORS[collector](signal))
-    return collected
-
-
-def _missing(collector: Collector, why: str) -> Evidence:
-    return Evidence(missing={collector: why})
-
-
-def _postgres_sessions(signal: Signal) -> Evidence:
-    from shared.job_remediation.sessions import evidence_of
-    from shared.platforms import postgres_servers, postgres_sessions, sql
-
-    server_id = _server_of(signal)
-    server = postgres_servers.get(server_id) if server_id else None
-    if server_id is None or server is None:
-        return _missing(Collector.POSTGRES_SESSIONS, "the signal names no declared PostgreSQL server that is there")
-    try:
-        seen = postgres_sessions.look(server.host)
-    except sql.DatabaseUnavailableError as error:
-        return _missing(Collector.POSTGRES_SESSIONS, str(error))
-    return evidence_of(server_id, seen, session_thresholds(signal.environment))
-
-
-def session_thresholds(environment: str | None) -> "Thresholds":
-    """When a session of that environment is ended, as of now."""
-    from shared.estate.policies.job_remediation import Sessions
-    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
-    from shared.job_remediation.sessions import thresholds
-    from shared.platforms import settings
-
-    estate, now = estate_in_force.get(), datetime.now(UTC)
-    declared = estate.environments.get(environment or "")
-    region = (declared.region if declared else None) or DEFAULT_REGION
-    tight = Kind.TIGHTEN in estate_in_force.calendar(now).for_region(region).in_force(now).stretches
-    policy = estate.job_remediation.sessions if estate.job_remediation else Sessions()
-    return thresholds(policy, settings.optional("PGUSER", ""), tight=tight)
-
-
-def _server_of(signal: Signal) -> str | None:
-    """The declared server that the signal is about: its target, or that of its tenant's database."""
-    environment = estate_in_force.get().environments.get(signal.environment or "")
-    if environment is None:
-        return None
-    target = (signal.target.resource or "").casefold()
-    for server in environment.postgres.values():
-        for one in (server.id, *(replica.id for replica in server.replicas.values())):
-            if target == str(one).casefold() or target.startswith(f"{one}/".casefold()):
-                return str(one)
-    tenant = environment.tenants.get(signal.tenant or "")
-    return str(environment.postgres[tenant.database.server].id) if tenant else None
-
-
-def _surroundings(signal: Signal) -> Evidence:
-    from shared.estate.inventory.environments import Stage
-    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
-
-    estate, now = estate_in_force.get(), datetime.now(UTC)
-    environment = estate.environments.get(signal.environment or "")
-    if environment is None:
-        return Evidence()
-    current = estate_in_force.calendar(now).for_region(environment.region or DEFAULT_REGION).in_force(now)
-    return Evidence(
-        {
-            "around.production": environment.stage is Stage.PRODUCTION,
-            "around.frozen": Kind.FREEZE in current.stretches,
-            "around.tight": Kind.TIGHTEN in current.stretches,
-        }
-    )
-
-
-def _not_yet(collector: Collector) -> Callable[[Signal], Evidence]:
-    return lambda _: _missing(collector, "this version of the app cannot look there; a human does")
-
-
-_COLLECTORS: Mapping[Collector, Callable[[Signal], Evidence]] = {
-    Collector.POSTGRES_SESSIONS: _postgres_sessions,
-    Collector.SURROUNDINGS: _surroundings,
-    Collector.KUBERNETES_JOB: _not_yet(Collector.KUBERNETES_JOB),
-    Collector.KUBERNETES_WORKLOAD: _not_yet(Collector.KUBERNETES_WORKLOAD),
-    Collector.QUEUE_JOBS: _not_yet(Collector.QUEUE_JOBS),
-    Collector.CRONS: _not_yet(Collector.CRONS),
-}

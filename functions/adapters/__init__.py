@@ -5,7 +5,16 @@ from shared.changes.ports import Adapters
 
 def register(adapters: Adapters) -> None:
     """Make all of them known. Twice is once: they are kept in their modules."""
-    from functions.adapters import clusters, cron_jobs, node_pools, postgres_servers, postgres_sessions, workloads
+    from functions.adapters import (
+        clusters,
+        cron_jobs,
+        kubernetes_jobs,
+        node_pools,
+        postgres_servers,
+        postgres_sessions,
+        restarts,
+        workloads,
+    )
 
     for action in ("sleep", "wake"):
         adapters.register("kubernetes-workload", action, workloads.ADAPTER)
@@ -16,3 +25,6 @@ def register(adapters: Adapters) -> None:
     for kind, adapter in (("kubernetes-workload", workloads.ADAPTER), ("aks-node-pool", node_pools.ADAPTER)):
         adapters.register(kind, "scale", adapter)
     adapters.register("postgres-session", "end", postgres_sessions.ADAPTER)
+    adapters.register("kubernetes-workload", "restart", restarts.ADAPTER)
+    for action in ("rerun", "raise-memory"):
+        adapters.register("kubernetes-job", action, kubernetes_jobs.ADAPTER)

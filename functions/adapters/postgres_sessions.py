@@ -25,7 +25,7 @@ class PostgresSessionEnder:
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter.apply`. The statement looks and ends in one, so a process number used again is never met."""
-        from functions.remediation_looks import session_thresholds
+        from functions.remediation_evidence import session_thresholds
 
         pid, backend_start = _identity(change)
         xact_start = datetime.fromisoformat(str(change.before["xact_start"]))

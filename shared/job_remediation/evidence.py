@@ -66,6 +66,7 @@ FACTS: Mapping[Collector, Mapping[str, str]] = {
         "job.message": "the last lines of its log",
         "job.cause": "the kind of error that its end and its log show",
         "job.memory": "the memory limit of its container in bytes; 0 when it has none",
+        "job.rerun": "whether it is itself a repetition by us, which its own remediation looks after",
         "job.reruns": "how often it was run again by us",
         "job.raised": "whether it was run again with more memory",
         "job.succeeded_since": "whether a later run of the CronJob succeeded",

@@ -1,0 +1,190 @@
+"""Evidence for a diagnosis, from where the playbook wants it: read-only, bounded, and plain about what is missing."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from functions import estate_in_force
+from shared.job_remediation.evidence import Collector, Evidence
+from shared.job_remediation.signal import Signal
+
+if TYPE_CHECKING:
+    from shared.estate.inventory.environments import Environment
+    from shared.job_remediation.sessions import Thresholds
+
+
+def collect(collectors: Iterable[Collector], signal: Signal) -> Evidence:
+    """All that they find out about what the signal tells of."""
+    collected = Evidence()
+    for collector in collectors:
+        collected = collected.merged(_COLLECTORS[collector](signal))
+    return collected
+
+
+def _missing(collector: Collector, why: str) -> Evidence:
+    return Evidence(missing={collector: why})
+
+
+def _environment(signal: Signal) -> "Environment | None":
+    return estate_in_force.get().environments.get(signal.environment or "")
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+def _postgres_sessions(signal: Signal) -> Evidence:
+    from shared.job_remediation.sessions import evidence_of
+    from shared.platforms import postgres_servers, postgres_sessions, sql
+
+    server_id = _server_of(signal)
+    server = postgres_servers.get(server_id) if server_id else None
+    if server_id is None or server is None:
+        return _missing(Collector.POSTGRES_SESSIONS, "the signal names no declared PostgreSQL server that is there")
+    try:
+        seen = postgres_sessions.look(server.host)
+    except sql.DatabaseUnavailableError as error:
+        return _missing(Collector.POSTGRES_SESSIONS, str(error))
+    return evidence_of(server_id, seen, session_thresholds(signal.environment))
+
+
+def session_thresholds(environment: str | None) -> "Thresholds":
+    """When a session of that environment is ended, as of now."""
+    from shared.estate.policies.job_remediation import Sessions
+    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
+    from shared.job_remediation.sessions import thresholds
+    from shared.platforms import settings
+
+    estate, now = estate_in_force.get(), datetime.now(UTC)
+    declared = estate.environments.get(environment or "")
+    region = (declared.region if declared else None) or DEFAULT_REGION
+    tight = Kind.TIGHTEN in estate_in_force.calendar(now).for_region(region).in_force(now).stretches
+    policy = estate.job_remediation.sessions if estate.job_remediation else Sessions()
+    return thresholds(policy, settings.optional("PGUSER", ""), tight=tight)
+
+
+def _server_of(signal: Signal) -> str | None:
+    """The declared server that the signal is about: its target, or that of its tenant's database."""
+    environment = _environment(signal)
+    if environment is None:
+        return None
+    target = (signal.target.resource or "").casefold()
+    for server in environment.postgres.values():
+        for one in (server.id, *(replica.id for replica in server.replicas.values())):
+            if target == str(one).casefold() or target.startswith(f"{one}/".casefold()):
+                return str(one)
+    tenant = environment.tenants.get(signal.tenant or "")
+    return str(environment.postgres[tenant.database.server].id) if tenant else None
+
+
+# --- Kubernetes ------------------------------------------------------------------------------------------------------
+
+
+def _kubernetes_job(signal: Signal) -> Evidence:
+    from shared.platforms.kubernetes import ClusterError
+
+    cluster_id, kind, name = _object_of(signal)
+    namespace = signal.target.namespace
+    if not namespace or kind not in ("job", "cronjob", "pod", ""):
+        return Evidence()  # it is not about a Job, which playbooks can tell
+    if not cluster_id:
+        return _missing(Collector.KUBERNETES_JOB, "the signal names no declared cluster")
+    try:
+        return _job_evidence(cluster_id, namespace, kind, name)
+    except ClusterError as error:
+        return _missing(Collector.KUBERNETES_JOB, str(error))
+
+
+def _job_evidence(cluster_id: str, namespace: str, kind: str, name: str) -> Evidence:
+    from shared.job_remediation import kubernetes_jobs as judged
+    from shared.platforms import kubernetes_jobs, managed_clusters
+
+    cluster = managed_clusters.connect(cluster_id)
+    siblings = kubernetes_jobs.jobs_in(cluster, namespace)
+    match kind:
+        case "cronjob":
+            job = judged.newest_failed([one for one in siblings if judged.owner_of(one) == name])
+        case "pod":
+            fitting = [one for one in siblings if name.startswith(f"{one['metadata']['name']}-")]
+            job = max(fitting, key=lambda one: len(one["metadata"]["name"]), default=None)
+        case "job":
+            job = next((one for one in siblings if one["metadata"]["name"] == name), None)
+        case _:
+            job = judged.newest_failed(siblings)
+    if job is None:
+        return judged.gone()
+    found = kubernetes_jobs.found(cluster, job, siblings, judged.owner_of(job))
+    end = judged.End(*kubernetes_jobs.last_end(cluster, job))
+    return judged.evidence_of(cluster_id, job, siblings, found.cron, end, "unknown")
+
+
+def _kubernetes_workload(signal: Signal) -> Evidence:
+    from shared.platforms.kubernetes import ClusterError, NotFoundError
+
+    cluster_id, kind, name = _object_of(signal)
+    namespace = signal.target.namespace
+    if not cluster_id or not namespace or not name:
+        return _missing(Collector.KUBERNETES_WORKLOAD, "the signal names no workload of a declared cluster")
+    try:
+        return _workload_evidence(cluster_id, namespace, kind, name)
+    except NotFoundError as error:
+        return _missing(Collector.KUBERNETES_WORKLOAD, f"it is not there: {error}")
+    except ClusterError as error:
+        return _missing(Collector.KUBERNETES_WORKLOAD, str(error))
+
+
+def _workload_evidence(cluster_id: str, namespace: str, kind: str, name: str) -> Evidence:
+    from shared.job_remediation import kubernetes_workloads as judged
+    from shared.platforms import managed_clusters
+    from shared.platforms.kubernetes_pods import look
+
+    cluster = managed_clusters.connect(cluster_id)
+    seen = look(cluster, namespace, kind, name)
+    bad = judged.troubled_pods(seen.pods)
+    log = seen.log_of(cluster, bad[0]) if bad else ()
+    path = f"{seen.kind}/{namespace}/{seen.workload['metadata']['name']}"
+    return judged.evidence_of(cluster_id, path, seen.workload, seen.pods, seen.rolled_out, log, datetime.now(UTC))
+
+
+def _object_of(signal: Signal) -> tuple[str, str, str]:
+    """The declared cluster's id (empty when it is none), and the object's kind and name."""
+    environment, target = _environment(signal), signal.target
+    kind, _, name = (target.object or "").partition("/")
+    for cluster in environment.clusters.values() if environment else ():
+        wanted = (target.resource or target.cluster or "").casefold()
+        if wanted in (str(cluster.id).casefold(), cluster.id.name.casefold()):
+            return str(cluster.id), kind, name
+    return "", kind, name
+
+
+# --- around it -------------------------------------------------------------------------------------------------------
+
+
+def _surroundings(signal: Signal) -> Evidence:
+    from shared.estate.inventory.environments import Stage
+    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
+
+    environment, now = _environment(signal), datetime.now(UTC)
+    if environment is None:
+        return Evidence()
+    current = estate_in_force.calendar(now).for_region(environment.region or DEFAULT_REGION).in_force(now)
+    return Evidence(
+        {
+            "around.production": environment.stage is Stage.PRODUCTION,
+            "around.frozen": Kind.FREEZE in current.stretches,
+            "around.tight": Kind.TIGHTEN in current.stretches,
+        }
+    )
+
+
+def _not_yet(collector: Collector) -> Callable[[Signal], Evidence]:
+    return lambda _: _missing(collector, "this version of the app cannot look there; a human does")
+
+
+_COLLECTORS: Mapping[Collector, Callable[[Signal], Evidence]] = {
+    Collector.POSTGRES_SESSIONS: _postgres_sessions,
+    Collector.KUBERNETES_JOB: _kubernetes_job,
+    Collector.KUBERNETES_WORKLOAD: _kubernetes_workload,
+    Collector.SURROUNDINGS: _surroundings,
+    Collector.QUEUE_JOBS: _not_yet(Collector.QUEUE_JOBS),
+    Collector.CRONS: _not_yet(Collector.CRONS),
+}
