@@ -33,6 +33,10 @@ class Ages:
         self._any_former = any_former
         self.former = is_former() if any_former else pl.lit(value=False)
 
+    def may_be_due(self) -> pl.Expr:
+        """Whether anything may be due, from the blob's facts and column `rank` alone; whatever needs more may be."""
+        return by_class(self._classes, self._may_be_due, pl.lit(value=False))
+
     def due_rank(self) -> pl.Expr:
         """The coolest tier whose age is reached, as a rank; NO_TIER when none is."""
         return by_class(self._classes, self._due_rank, pl.lit(NO_TIER, pl.Int8))
@@ -102,6 +106,15 @@ class Ages:
         for start, end in fiscal_years(self._rules, self._rules.now - law):
             until = pl.when(pl.col("document_date") >= instant(start)).then(instant(end + law)).otherwise(until)
         return until
+
+    def _may_be_due(self, policy: "DocumentClass") -> pl.Expr:
+        if policy.keep:
+            return pl.lit(value=True)
+        due = self._reached(policy.delete_after)
+        for tier in MOVES:
+            if age := _age(policy, tier):
+                due = due | (self._reached(age) & (pl.col("rank") < TIERS.index(tier)))
+        return self._former_or(pl.lit(value=True), due)
 
     def _due_rank(self, policy: "DocumentClass") -> pl.Expr:
         due = pl.lit(NO_TIER, pl.Int8)

@@ -135,7 +135,7 @@ class PlanTotals:
     """The sums of a plan; grows while the plan is read."""
 
     seen: dict[tuple[str, str], Sum] = field(default_factory=dict[tuple[str, str], Sum])
-    """By document class ("" where none applies) and tier ("" where there is none)."""
+    """By document class ("" where none applies) and tier ("" for any other than the four)."""
 
     moves: dict[tuple[str, str, str], Sum] = field(default_factory=dict[tuple[str, str, str], Sum])
     """By document class, tier before, tier after."""

@@ -123,3 +123,8 @@ def any_of(conditions: Iterable[pl.Expr]) -> pl.Expr:
     """Whether one of them holds; unknown counts as not. False when there are none."""
     every = [each.fill_null(value=False) for each in conditions]
     return pl.any_horizontal(every) if every else pl.lit(value=False)
+
+
+def time_named_by(column: str) -> pl.Expr:
+    """The instant, to the microsecond, that a version or a snapshot is named by; null when it is none."""
+    return pl.col(column).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit="us", strict=False, time_zone="UTC")

@@ -8,7 +8,7 @@ import polars as pl
 
 from shared.storage_tiering.account import AccountRules
 from shared.storage_tiering.classes import has_tags
-from shared.storage_tiering.frames import DELETE, NO_TIER, TIERS, instant
+from shared.storage_tiering.frames import DELETE, NO_TIER, TIERS, TIME, instant, time_named_by
 from shared.storage_tiering.native_rules import NativeRule, NativeStep
 
 _KINDS = {"blockBlob": "BlockBlob", "appendBlob": "AppendBlob", "pageBlob": "PageBlob"}
@@ -48,8 +48,10 @@ def _matches(rule: NativeRule) -> pl.Expr:
 
 def _age_reached(step: NativeStep, rules: AccountRules, kind: str) -> pl.Expr:
     limit = instant(rules.now - timedelta(days=step.days))
-    if kind != "current":
-        base = pl.col("created") if kind == "version" else pl.coalesce("replaced", "created")
+    if kind == "version":
+        base = pl.col("modified")
+    elif kind == "snapshot":
+        base = time_named_by("snapshot").cast(TIME)
     elif step.since == "last access":
         tracked = rules.abilities.access_tracked_since
         base = pl.col("accessed") if tracked is None else pl.coalesce("accessed", instant(tracked))

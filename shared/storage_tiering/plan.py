@@ -1,4 +1,4 @@
-"""The plan for one account: pure, from a stream of batches, in two passes when retention or versions ask for it.
+"""The plan for one account: pure, from a stream of batches, read once.
 
 One definition serves listings and inventory reports: the policy is written once, as expressions over columns. Most
 blobs have nothing due; only those that have are looked at further.
@@ -6,7 +6,7 @@ blobs have nothing due; only those that have are looked at further.
 
 # polars names numpy in its annotations, which is not installed.
 # pyright: reportUnknownMemberType=false
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ from shared.storage_tiering.money import Price
 from shared.storage_tiering.native_effects import native_effect
 from shared.storage_tiering.sums import MONEY, count_blocked, count_deletions, count_moves, count_native, count_seen
 
+_LOT = 50_000
+_VERSIONED = {"version", "snapshot"}
 KEPT_BY_POLICY = "our policy keeps it"
 EARLIER = "our policy does it later"
 _TARGET = ["path", "version", "current", "snapshot", "etag", "modified", "size"]
@@ -92,49 +94,57 @@ class PlannedBatch:
 class Plan:
     """Iterate it once; `totals` and `conflicts` are complete when it is over.
 
-    `read` gives all blobs of the account in batches (`frames.batch_of`, or an inventory's). It is called a second time
-    where a series of backups or the versions of a blob must be known first, and must then give the same facts.
+    `batches` are all blobs of the account, in any order (`frames.batch_of`, or an inventory's).
     """
 
-    def __init__(self, rules: AccountRules, read: Callable[[], Iterator[pl.DataFrame]]) -> None:
+    def __init__(self, rules: AccountRules, batches: Iterable[pl.DataFrame]) -> None:
         self.rules = rules
         self.totals = PlanTotals()
-        self._read = read
+        self._batches = batches
         self._names = list(rules.classes)
         self._history = History(rules)
         self._holds = Holds(rules, self._history.verified_blobs)
         self._price = Price(rules)
+        self._class = document_class(rules)
+        self._native_rank, self._native_rule = native_effect(rules)
 
     def __iter__(self) -> Iterator[PlannedBatch]:
-        if self._history.needs_first_pass:
-            for batch in self._read():
-                self._history.gather(batch)
-            self._history.close()
-        for batch in self._read():
-            yield self._planned(batch)
+        waiting: list[pl.DataFrame] = []
+        for batch in self._batches:
+            waiting += self._history.ready(self._candidates(batch))
+            # Deciding about few costs nearly as much as about many.
+            if sum(each.height for each in waiting) >= _LOT:
+                yield self._planned(waiting)
+                waiting.clear()
+        waiting += self._history.rest()
+        if waiting:
+            yield self._planned(waiting)
 
-    def _planned(self, batch: pl.DataFrame) -> PlannedBatch:
+    def _candidates(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """The blobs about which anything might be decided; all are counted."""
         frame = completed(batch)
         if "deleted" in batch.columns:
             frame = frame.filter(~pl.col("deleted").fill_null(value=False))
-        frame = self._history.added_to(
-            frame.with_columns(document_class(self.rules).alias("class"), rank=rank_of_tier())
-        )
-        any_former = {"version", "snapshot"} & set(batch.columns) != set() and bool(
-            frame.select(is_former().any()).item()
-        )
-        ages = Ages(self.rules, any_former=any_former)
-        native_rank, native_rule = native_effect(self.rules)
-        frame = frame.with_columns(due_rank=ages.due_rank(), deletion_due=ages.is_deletion_due()).with_columns(
-            native_rank=native_rank, native_rule=native_rule
-        )
+        ages = Ages(self.rules, any_former=not _VERSIONED.isdisjoint(batch.columns))
+        frame = frame.with_columns(self._class.alias("class"), rank_of_tier().alias("rank"))
         count_seen(self.totals, frame, self._names)
-        candidates = frame.filter(
-            pl.col("deletion_due")
-            | (pl.col("due_rank") > pl.col("rank"))
-            | (pl.col("class").is_not_null() & (pl.col("native_rank") > NO_TIER))
-        )
-        decided = self._decided(candidates, ages)
+        if "version" in batch.columns:
+            self._history.see(frame)
+        of_interest = ages.may_be_due()
+        if self.rules.native:
+            of_interest = of_interest | (self._native_rank > NO_TIER)
+        return frame.filter(pl.col("class").is_not_null() & of_interest)
+
+    def _planned(self, candidates: list[pl.DataFrame]) -> PlannedBatch:
+        frame = pl.concat(candidates, how="diagonal")
+        ages = Ages(self.rules)
+        frame = frame.with_columns(
+            due_rank=ages.due_rank(),
+            deletion_due=ages.is_deletion_due(),
+            native_rank=self._native_rank,
+            native_rule=self._native_rule,
+        ).filter(pl.col("deletion_due") | (pl.col("due_rank") > pl.col("rank")) | (pl.col("native_rank") > NO_TIER))
+        decided = self._decided(frame, ages)
         count_native(self.totals, decided, self.rules.native)
         planned = PlannedBatch(_moves(decided), _deletions(decided), _blocked(decided))
         count_moves(self.totals, planned.move_columns)

@@ -29,8 +29,8 @@ _STAMP = (
     r"(^|[^0-9])(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
     r"(?:[-_T ]?(?:[01]\d|2[0-3])[-_:.h]?[0-5]\d(?:[-_:.m]?[0-5]\d(?:[.,]\d{1,9})?)?)?Z?(?:[+-]\d\d:?\d\d)?([^0-9]|$)"
 )
-_EVER = 10_000
-UNITS = {"path": pl.String(), "series": pl.String(), "created": TIME}
+_LOT = 100_000
+UNITS = ("unit", "series", "created")
 
 
 def unit_of(policy: "DocumentClass") -> pl.Expr:
@@ -50,7 +50,10 @@ def series_of(unit: pl.Expr) -> pl.Expr:
 
 
 class Retention:
-    """Which backups of one class are kept; fed batch by batch."""
+    """Which backups of one class are kept; fed batch by batch.
+
+    Where a backup is one blob, it holds no more rows than are kept, and one lot. A folder is known when all is read.
+    """
 
     def __init__(self, policy: "DocumentClass", zone: ZoneInfo, fiscal: FiscalCalendar, now: datetime) -> None:
         if policy.keep is None:
@@ -58,31 +61,39 @@ class Retention:
         self._keep = policy.keep
         self._law = policy.kept_by_law
         self._zone, self._fiscal, self._now = zone, fiscal, now
-        self._known = pl.DataFrame(schema=UNITS)
+        self._held: list[pl.DataFrame] = []
+        self._news = 0
 
-    def add(self, units: pl.DataFrame) -> None:
-        """More blobs: columns `path` (of the unit), `series`, `created`. A folder is as young as its youngest blob."""
-        together = pl.concat([self._known, units.select(*UNITS)])
-        if self._keep.each == "folder":  # a folder's day is not known before all of it is
-            self._known = together.group_by("path", "series").agg(pl.col("created").max())
-        else:
-            self._known = self._kept(together).select(*UNITS)
+    def add(self, rows: pl.DataFrame) -> pl.DataFrame | None:
+        """More blobs, with any columns and `unit`, `series`, `created`. Returns the rows that are surely not kept."""
+        self._held.append(rows)
+        self._news += rows.height
+        if self._news < _LOT or self._keep.each == "folder":
+            return None
+        judged = self._judged()
+        self._held, self._news = [judged.filter(pl.col("keeps_until").is_not_null()).drop("keeps_until")], 0
+        return judged.filter(pl.col("keeps_until").is_null())
 
-    def kept(self) -> pl.DataFrame:
-        """What is kept: columns `path`, `keeps_until` (probably; if backups go on to be made daily)."""
-        return self._kept(self._known).select("path", "keeps_until")
+    def close(self) -> pl.DataFrame | None:
+        """All other rows, with `keeps_until`: probably, if backups go on to be made daily; null when not kept."""
+        return self._judged() if self._held else None
 
-    def _kept(self, units: pl.DataFrame) -> pl.DataFrame:
-        if units.is_empty():
-            return units.with_columns(keeps_until=pl.lit(None, TIME))
+    def _judged(self) -> pl.DataFrame:
+        rows = pl.concat(self._held, how="diagonal")
+        # A folder is as young as its youngest blob.
+        units = rows.group_by("unit", "series").agg(pl.col("created").max())
+        return rows.join(self.kept(units).select("unit", "keeps_until"), on="unit", how="left")
+
+    def kept(self, units: pl.DataFrame) -> pl.DataFrame:
+        """Of backups with `unit`, `series`, `created` those that are kept, with `keeps_until`."""
         newest_first = units.with_columns(day=pl.col("created").dt.convert_time_zone(self._zone.key).dt.date()).sort(
-            "created", "path", descending=True
+            "created", "unit", descending=True
         )
         chosen = [self._last(newest_first)]
         chosen += [self._newest_of(newest_first, spans, count) for spans, count in self._rules(newest_first)]
         return (
             pl.concat(chosen)
-            .group_by("path", "series", "created")
+            .group_by(*UNITS)
             .agg(pl.col("until").max())
             .with_columns(keeps_until=pl.col("until").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").cast(TIME))
         )
@@ -121,6 +132,8 @@ class Retention:
         return self._now.astimezone(self._zone).date()
 
     def _rules(self, units: pl.DataFrame) -> Iterator[tuple[list[date], int | list[date]]]:
+        if units.is_empty():
+            return
         first, newest = cast("date", units["day"].min()), cast("date", units["day"].max())
         last = max(newest, self._today)
         keep = self._keep

@@ -15,11 +15,11 @@ _EXAMPLES = 5
 
 
 def count_seen(totals: PlanTotals, frame: pl.DataFrame, classes: list[str]) -> None:
-    """Blobs and bytes by class and tier."""
-    for row in _summed(frame, ["class", "tier"]):
+    """Blobs and bytes by class and tier, "" for a tier that is none of the four."""
+    for row in _summed(frame, ["class", "rank"]):
         place: int | None = row["class"]
-        tier: str | None = row["tier"]
-        _add(totals.seen, ("" if place is None else classes[place], tier or ""), row)
+        rank: int = row["rank"]
+        _add(totals.seen, ("" if place is None else classes[place], "" if rank < 0 else TIERS[rank].value), row)
 
 
 def count_moves(totals: PlanTotals, moves: pl.DataFrame) -> None:

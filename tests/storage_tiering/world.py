@@ -1,18 +1,16 @@
 """An account and its rules, small and in one place, for the tests of storage tiering."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import polars as pl
-
+from shared.blob_facts import BlobFacts
 from shared.estate.policies.rates import StorageRates
 from shared.estate.policies.storage_tiering import DocumentClass
 from shared.finance_calendar.periods import FiscalCalendar
 from shared.storage_tiering.account import AccountAbilities, AccountRules, ContainerClasses
-from shared.storage_tiering.blob_facts import BlobFacts
 from shared.storage_tiering.decisions import Blocked, Deletion, Move
 from shared.storage_tiering.frames import batch_of
 from shared.storage_tiering.plan import Plan
@@ -56,12 +54,7 @@ class Planned:
 
     def __init__(self, account: AccountRules, blobs: Iterable[BlobFacts], batch: int = 1000) -> None:
         facts = list(blobs)
-
-        def read() -> Iterator[pl.DataFrame]:
-            for start in range(0, len(facts), batch):
-                yield batch_of(facts[start : start + batch])
-
-        plan = Plan(account, read)
+        plan = Plan(account, (batch_of(facts[start : start + batch]) for start in range(0, len(facts), batch)))
         self.moves: list[Move] = []
         self.deletions: list[Deletion] = []
         self.blocked: list[Blocked] = []
