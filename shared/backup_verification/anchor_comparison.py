@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.backup_verification.anchors import Anchor, Chain, Period
-from shared.backup_verification.findings import NOTHING_ACCEPTED, Baseline, Fault, Finding, Severity, finding
+from shared.backup_verification.findings import NOTHING_ACCEPTED, Accepted, Baseline, Fault, Finding, Severity, finding
 
 
 class _Rule(NamedTuple):
@@ -80,6 +80,11 @@ _RULES: Mapping[str, _Rule] = {
         "queue jobs that are not as they were",
         "Nothing was written since the anchor, so no job has come, gone, or changed its state.",
     ),
+    "companies": _Rule(
+        Severity.CRITICAL,
+        "companies that are missing",
+        "Every company of the live database is there.",
+    ),
     "users": _Rule(
         Severity.ERROR,
         "users who can no longer log in",
@@ -99,12 +104,21 @@ EXPLANATIONS = {f"anchor: {name}": rule.explanation for name, rule in _RULES.ite
 
 def compare(anchor: Anchor, copy: Anchor, baseline: Baseline = NOTHING_ACCEPTED) -> list[Finding]:
     """What is wrong with a copy. `copy` was taken of it with `up_to=anchor`."""
-    judged = {f"anchor: {name}": (_RULES[name], faults) for name, faults in _faults(anchor, copy).items()}
     return [
         finding(name, rule.severity, rule.complaint, rule.explanation, new)
-        for name, (rule, faults) in judged.items()
+        for name, rule, faults in _judged(anchor, copy)
         if (new := baseline.new(name, faults))
     ]
+
+
+def accepted(anchor: Anchor, copy: Anchor, baseline: Baseline) -> list[Accepted]:
+    """What would be wrong with a copy, and is accepted."""
+    known = (baseline.known(name, rule.complaint, faults) for name, rule, faults in _judged(anchor, copy))
+    return [each for each in known if each is not None]
+
+
+def _judged(anchor: Anchor, copy: Anchor) -> list[tuple[str, _Rule, list[Fault]]]:
+    return [(f"anchor: {name}", _RULES[name], faults) for name, faults in _faults(anchor, copy).items()]
 
 
 def unchanged_since(anchor: Anchor, copy: Anchor) -> bool:
@@ -129,6 +143,11 @@ def _faults(anchor: Anchor, copy: Anchor) -> dict[str, list[Fault]]:
         ),
         "crons": [
             Fault(cron, name, str(cron)) for cron, name in anchor.active_crons.items() if cron not in copy.active_crons
+        ],
+        "companies": [
+            Fault(company, f"company {company}", str(company))
+            for company in anchor.companies
+            if company not in copy.companies
         ],
         "users": [
             Fault(user, f"user {user}", str(user)) for user in anchor.active_users if user not in copy.active_users

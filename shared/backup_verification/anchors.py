@@ -69,6 +69,7 @@ class Anchor(_Model):
     jobs: Mapping[str, int]
     modules: Mapping[str, str]
     active_users: tuple[int, ...]
+    companies: tuple[int, ...] = ()
 
     @property
     def newest_write(self) -> datetime | None:
@@ -169,7 +170,15 @@ def take_anchor(database: Database, *, up_to: Anchor | None = None) -> Anchor:
         active_users=tuple(user for (user,) in database.rows("select id from res_users where active order by id"))
         if catalogue.has("res_users", "id", "active")
         else (),
+        companies=tuple(company for (company,) in database.rows("select id from res_company order by id"))
+        if catalogue.has("res_company", "id")
+        else (),
     )
+
+
+def newest_write(database: Database) -> datetime | None:
+    """The newest write of all, as an anchor has it."""
+    return max(_newest_writes(database, read_catalogue(database)).values(), default=None)
 
 
 def _sequences(database: Database) -> dict[str, int]:

@@ -61,23 +61,23 @@ class Accepted(BaseModel):
 class Baseline(BaseModel):
     """What is known of a database and accepted, as the keys of faults by check: a verdict is about what is new.
 
-    `reasons` say why, by check; where there is none, it was so in the live database when the baseline was taken.
+    `reasons` say why, by check; where there is none, it was so in the live database when the baseline was taken. Of a
+    check in `whole` everything is accepted.
     """
 
     model_config = ConfigDict(frozen=True)
 
     accepted: Mapping[str, frozenset[str]] = {}
     reasons: Mapping[str, str] = {}
+    whole: frozenset[str] = frozenset()
 
     def new(self, check: str, faults: Sequence[Fault]) -> list[Fault]:
         """Those of a check's faults that are not accepted."""
-        known = self.accepted.get(check, frozenset())
-        return [fault for fault in faults if fault.key not in known]
+        return [fault for fault in faults if not self._takes(check, fault)]
 
     def known(self, check: str, complaint: str, faults: Sequence[Fault]) -> Accepted | None:
         """Those of a check's faults that are accepted, None when none is."""
-        keys = self.accepted.get(check, frozenset())
-        if not (known := [fault for fault in faults if fault.key in keys]):
+        if not (known := [fault for fault in faults if self._takes(check, fault)]):
             return None
         return Accepted(
             check=check,
@@ -86,6 +86,9 @@ class Baseline(BaseModel):
             count=len(known),
             why=self.reasons.get(check, _KNOWN_FROM_THE_LIVE_DATABASE),
         )
+
+    def _takes(self, check: str, fault: Fault) -> bool:
+        return check in self.whole or fault.key in self.accepted.get(check, frozenset())
 
 
 _KNOWN_FROM_THE_LIVE_DATABASE = "It is the same in the live database, and was there when the baseline was taken."
