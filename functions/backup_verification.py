@@ -1,10 +1,12 @@
-"""Restore drills: their schedule, API, orchestration and activities, and the reaper that lets no temporary server stay.
+"""Restore drills: their orchestration and activities, and the reaper that lets no temporary server stay.
 
 The orchestration only orders steps and waits; what to do and how to judge it is in `shared.backup_verification`.
+Who starts drills is in `functions.drill_requests`.
 """
 
 import asyncio
 from collections.abc import Generator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +14,9 @@ import azure.durable_functions as df
 import azure.functions as func
 from durabletask import task
 
+from functions import drill_admission, drill_configuration, drill_copies
 from functions import drill_steps as steps
-from functions.routing import Answer, Call, Problem, Route, add_routes
-from shared.backup_verification import registry
-from shared.backup_verification.drill import DrillPlan, DrillRequest, Phase, drill_id
-from shared.identity import Role
+from shared.backup_verification.drill import DrillPlan, Phase
 
 blueprint = df.Blueprint()
 
@@ -28,6 +28,8 @@ _RETRY = task.RetryPolicy(
 )
 _ABSENT_IS_FAILED_AFTER = 5  # looks in a row that find neither the server nor its operation
 _REMOVAL_PATIENCE = timedelta(hours=1)
+_MOST_PATIENCE = 32  # in polls, of a drill that waits for its turn
+_RUNNING = {"RUNNING", "PENDING", "SUSPENDED"}
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
 
@@ -36,127 +38,93 @@ class _DrillFailedError(Exception):
     """The drill cannot go on; teardown and report follow."""
 
 
-# --- schedule and API ------------------------------------------------------------------------------------------------
-
-
-@blueprint.function_name("backup_verification_tick")
-@blueprint.timer_trigger(arg_name="timer", schedule="%BACKUP_VERIFICATION_SCHEDULE%")
-@blueprint.durable_client_input(client_name="client")
-async def backup_verification_tick(timer: func.TimerRequest, client: Any) -> None:
-    """Start the drills that are due. A lost tick is made up for by the next: due is due until it was done."""
-    now = datetime.now(UTC)
-    for request in await asyncio.to_thread(steps.due_requests, now):
-        await _start(client, request, now.date().isoformat(), now)
-
-
-async def _start(client: Any, request: DrillRequest, key: str, now: datetime) -> str:
-    """Start a drill once: the same environment, server and key is the same drill, running or over."""
-    instance = drill_id(request.environment, request.server, key)
-    if await client.get_orchestration_state(instance) is None:
-        await client.schedule_new_orchestration(
-            "drill",
-            input={"id": instance, "request": request.model_dump(mode="json"), "requested_at": now.isoformat()},
-            instance_id=instance,
-        )
-    return instance
-
-
-async def _post_drill(call: Call) -> Answer:
-    request: DrillRequest = call.body
-    now = datetime.now(UTC)
-    if errors := await asyncio.to_thread(steps.problems_of, request, now):
-        raise Problem(400, "Bad request", "the drill cannot be planned: see errors", errors)
-    instance = await _start(call.durable, request, call.idempotency_key or now.date().isoformat(), now)
-    return Answer({"id": instance}, 202, {"Location": f"/api/drills/{instance}", "Retry-After": "5"})
-
-
-async def _get_drill(call: Call) -> Answer:
-    instance = call.path["id"]
-    state = await call.durable.get_orchestration_state(instance)
-    if state is None or state.name != "drill":
-        raise Problem(404, "Not found", f"there is no drill {instance}")
-    return Answer(
-        {
-            "id": instance,
-            "status": state.runtime_status.name.lower(),
-            "progress": state.get_custom_status(),
-            "report": state.get_output(),
-        }
-    )
-
-
-async def _list_drills(call: Call) -> Answer:
-    entries = await asyncio.to_thread(lambda: list(registry.entries(steps.state())))
-    return Answer(
-        {
-            "value": [
-                {"id": entry.plan.id, "server": entry.state, "held": entry.held and entry.held.outcome}
-                for entry in entries
-            ]
-        }
-    )
-
-
-add_routes(
-    blueprint,
-    [
-        Route("post_drill", "POST", "drills", Role.OPERATOR, "Start a restore drill.", _post_drill, DrillRequest),
-        Route("list_drills", "GET", "drills", Role.READER, "List the drills.", _list_drills),
-        Route("get_drill", "GET", "drills/{id}", Role.READER, "Show a drill's progress and report.", _get_drill),
-    ],
-)
-
-
 # --- orchestration ---------------------------------------------------------------------------------------------------
 
 
 @blueprint.orchestration_trigger(context_name="context", orchestration="drill")
 def drill(ctx: task.OrchestrationContext, started: dict[str, Any]) -> Steps[Any]:
     """Restore, ask, verify, remove, report. Whatever fails, the server is removed and the report written."""
-    begun = yield ctx.call_activity("drill_begin", input=started, retry_policy=_RETRY)
+    begun = yield from _begin(ctx, started)
     if "report" in begun:
         return begun["report"]
     plan = DrillPlan.model_validate(begun["plan"])
-    phases: dict[Phase, datetime] = {Phase.REQUESTED: plan.requested_at}
-    books: list[Any] = []
-    failures: list[str] = []
+    seen = _Seen({Phase.REQUESTED: plan.requested_at})
     try:
-        yield from _restore_and_verify(ctx, plan, phases, books)
+        yield from _restore_and_verify(ctx, plan, seen)
+        yield from _after_the_verdict(ctx, plan, seen)
     except _DrillFailedError as failure:
-        failures.append(str(failure))
+        seen.failures.append(str(failure))
     except task.TaskFailedError as failure:
-        failures.append(f"a step failed for good: {failure.details.message}")
-    problem = yield from _remove(ctx, plan, phases)
-    if problem:
-        failures.append(problem)
+        seen.failures.append(f"a step failed for good: {failure.details.message}")
+    if not (seen.kept and seen.kept["until"]):
+        problem = yield from _remove(ctx, plan, seen.phases)
+        if problem:
+            seen.failures.append(problem)
     conclusion = {
         "plan": begun["plan"],
-        "phases": {phase: at.isoformat() for phase, at in phases.items()},
-        "books": books,
-        "failures": failures,
+        "phases": {phase: at.isoformat() for phase, at in seen.phases.items()},
+        "books": seen.books,
+        "failures": seen.failures,
         "concluded_at": ctx.current_utc_datetime.replace(tzinfo=UTC).isoformat(),
+        "carried": seen.carried,
+        "self_test": seen.self_test,
+        "kept": seen.kept,
     }
     return (yield ctx.call_activity("drill_conclude", input=conclusion, retry_policy=_RETRY))
 
 
-def _restore_and_verify(
-    ctx: task.OrchestrationContext, plan: DrillPlan, phases: dict[Phase, datetime], books: list[Any]
-) -> Steps[None]:
+@dataclass
+class _Seen:
+    """What is known of a drill so far. Data of activities stays as it came: it is only handed on."""
+
+    phases: dict[Phase, datetime]
+    host: str = ""
+    books: list[Any] = field(default_factory=list[Any])
+    failures: list[str] = field(default_factory=list[str])
+    carried: list[str] = field(default_factory=list[str])
+    self_test: list[Any] = field(default_factory=list[Any])
+    kept: Any = None
+
+
+def _begin(ctx: task.OrchestrationContext, started: dict[str, Any]) -> Steps[Any]:
+    """Wait for the drill's turn, ever more patiently; then it is planned and registered."""
+    patience = 1
+    while True:
+        try:
+            begun = yield ctx.call_activity("drill_begin", input=started, retry_policy=_RETRY)
+        except task.TaskFailedError as failure:
+            if patience >= _MOST_PATIENCE:
+                raise
+            begun = {"wait": f"it could not begin: {failure.details.message}"}
+        if "wait" not in begun:
+            return begun
+        ctx.set_custom_status({"phase": "waiting for its turn", "why": begun["wait"]})
+        yield ctx.create_timer(timedelta(seconds=patience * float(started.get("poll_seconds", 30))))
+        patience = min(2 * patience, _MOST_PATIENCE)
+
+
+def _restore_and_verify(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _Seen) -> Steps[None]:
+    phases = seen.phases
     plan_data = plan.model_dump(mode="json")
     ctx.set_custom_status({"phase": "asking for the restore"})
     source = yield ctx.call_activity("drill_look_at_source", input=plan_data, retry_policy=_RETRY)
+    wanted = yield ctx.call_activity("drill_read_configuration", input=plan_data, retry_policy=_RETRY)
     created = yield ctx.call_activity("drill_create_server", input=plan_data, retry_policy=_RETRY)
     if "refused" in created:
         raise _DrillFailedError(f"Azure refused the restore: {created['refused']}")
     phases[Phase.ACCEPTED] = _now(ctx)
 
     host = yield from _wait_until_ready(ctx, plan, created["operation"])
+    seen.host = host
     phases[Phase.READY] = _now(ctx)
-    yield ctx.call_activity("drill_tag_server", input=plan_data, retry_policy=_RETRY)
+    yield from _configure(ctx, plan, seen, wanted)
+    phases[Phase.CONFIGURED] = _now(ctx)
 
     ctx.set_custom_status({"phase": "waiting for the first answer"})
     while True:
         answer = yield ctx.call_activity("drill_ask", input={"plan": plan_data, "host": host}, retry_policy=_RETRY)
+        if "resolved_at" in answer:
+            phases.setdefault(Phase.RESOLVED, datetime.fromisoformat(answer["resolved_at"]))
         if "answered_at" in answer:
             break
         yield from _wait(ctx, plan, f"the restored server did not answer: {answer['unavailable']}")
@@ -176,8 +144,35 @@ def _restore_and_verify(
         )
         for database in plan.databases
     ]
-    books.extend((yield task.when_all(checks)))
+    seen.books.extend((yield task.when_all(checks)))
     phases[Phase.VERIFIED] = _now(ctx)
+
+
+def _configure(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _Seen, wanted: Any) -> Steps[None]:
+    """Set what a restore does not carry, one change after the other."""
+    ctx.set_custom_status({"phase": "setting what a restore does not carry"})
+    given_up: Any = {}
+    while True:
+        asked = {"server_id": plan.server_id, "wanted": wanted, "given_up": given_up}
+        answer = yield ctx.call_activity("drill_configure_server", input=asked, retry_policy=_RETRY)
+        if answer["done"]:
+            seen.carried.extend(answer["carried"])
+            return
+        given_up = answer["given_up"]
+        yield from _wait(ctx, plan, "the restored server was not configured in time")
+
+
+def _after_the_verdict(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _Seen) -> Steps[None]:
+    """The only acts that write to the copy. What they need is proven anew in each of them."""
+    question = {"plan": plan.model_dump(mode="json"), "host": seen.host, "books": seen.books}
+    if plan.self_test:
+        ctx.set_custom_status({"phase": "testing the checks with known faults"})
+        tested = yield ctx.call_activity("drill_self_test", input=question, retry_policy=_RETRY)
+        seen.self_test.extend(tested["self_test"])
+    if plan.keep:
+        ctx.set_custom_status({"phase": "making the copy harmless"})
+        answer = yield ctx.call_activity("drill_keep_copy", input=question, retry_policy=_RETRY)
+        seen.kept = answer["kept"]
 
 
 def _wait_until_ready(ctx: task.OrchestrationContext, plan: DrillPlan, operation: str) -> Steps[str]:
@@ -232,8 +227,8 @@ def _now(ctx: task.OrchestrationContext) -> datetime:
 
 @blueprint.activity_trigger(input_name="started", activity="drill_begin")
 def drill_begin(started: object) -> object:
-    """Fix the plan and register the server that may be created."""
-    return steps.begin(started)
+    """Once it is the drill's turn: fix the plan, look around, register the server that may be created."""
+    return drill_admission.begin(started)
 
 
 @blueprint.activity_trigger(input_name="plan", activity="drill_look_at_source")
@@ -254,10 +249,16 @@ def drill_observe_server(look: object) -> object:
     return steps.observe_server(look)
 
 
-@blueprint.activity_trigger(input_name="plan", activity="drill_tag_server")
-def drill_tag_server(plan: object) -> object:
-    """Tag the server with the drill and its expiry."""
-    return steps.tag_server(plan)
+@blueprint.activity_trigger(input_name="plan", activity="drill_read_configuration")
+def drill_read_configuration(plan: object) -> object:
+    """What the source has and a restore does not carry."""
+    return drill_configuration.read_configuration(plan)
+
+
+@blueprint.activity_trigger(input_name="asked", activity="drill_configure_server")
+def drill_configure_server(asked: object) -> object:
+    """Set the next thing that the copy lacks."""
+    return drill_configuration.configure_server(asked)
 
 
 @blueprint.activity_trigger(input_name="question", activity="drill_ask")
@@ -270,6 +271,18 @@ def drill_ask(question: object) -> object:
 def drill_verify_books(question: object) -> object:
     """Check one database's books."""
     return steps.verify_books(question)
+
+
+@blueprint.activity_trigger(input_name="question", activity="drill_self_test")
+def drill_self_test(question: object) -> object:
+    """Put known faults into the proven copy, and look whether the checks find them."""
+    return drill_copies.self_test(question)
+
+
+@blueprint.activity_trigger(input_name="question", activity="drill_keep_copy")
+def drill_keep_copy(question: object) -> object:
+    """Make the proven copy harmless, prove it, and keep it for people."""
+    return drill_copies.keep(question)
 
 
 @blueprint.activity_trigger(input_name="drill", activity="drill_remove_server")
@@ -295,7 +308,18 @@ async def drill_reaper(timer: func.TimerRequest, client: Any) -> None:
     now = datetime.now(UTC)
     for entry in await asyncio.to_thread(steps.entries_to_look_after, now):
         state = await client.get_orchestration_state(entry.plan.id)
-        running = state is not None and state.runtime_status.name in {"RUNNING", "PENDING", "SUSPENDED"}
+        running = state is not None and state.runtime_status.name in _RUNNING
         if running and now < entry.plan.expires_at:
             continue
         await asyncio.to_thread(steps.reap, entry, now)
+    await _give_back_lost_turns(client)
+
+
+async def _give_back_lost_turns(client: Any) -> None:
+    """A drill that was ended before it was registered left nothing but its turn."""
+    known = await asyncio.to_thread(drill_admission.known_turns)
+    for drill in known.known():
+        state = await client.get_orchestration_state(drill)
+        running = state is not None and state.runtime_status.name in _RUNNING
+        if not running and await asyncio.to_thread(steps.find_entry, drill) is None:
+            await asyncio.to_thread(drill_admission.give_back_turn, drill)

@@ -7,134 +7,31 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 
-from functions import estate_in_force
-from functions.change_execution import services
+from functions.drill_admission import AUTOMATION, give_back_turn, shown, state, stopped
 from functions.records import write_record
 from shared.backup_verification import registry
+from shared.backup_verification.aftermath import Kept, SelfTested
 from shared.backup_verification.books import Books, examine, is_ledger, newest_business_write
 from shared.backup_verification.drill import (
     DatabaseUnderTest,
+    DrillKind,
     DrillPlan,
     DrillReport,
-    DrillRequest,
-    Held,
-    NotDone,
     Outcome,
     Phase,
     conclude,
-    drill_tags,
 )
 from shared.backup_verification.registry import Entry, EntryState
-from shared.backup_verification.schedule import due, plan_drill, problems
-from shared.blob_container import BlobContainer
-from shared.changes import governance
-from shared.changes.policy import OverrideKind
+from shared.backup_verification.trend import EarlierDrill, compare
 from shared.events import Event
-from shared.platforms import blobs, event_grid, postgres_servers, settings, sql
+from shared.platforms import event_grid, names, postgres_servers, sql
 from shared.version import VERSION
 
+__all__ = ["state"]
+
 _LOG = logging.getLogger("closekeeper.backup_verification")
-_AUTOMATION = "backup_verification"
 _STATEMENT_TIMEOUT_SECONDS = 540
 _KEEP_LOOKING_AFTER_CLOSE = timedelta(hours=24)
-
-
-def state() -> BlobContainer:
-    """The container that holds what must survive restarts."""
-    return blobs.container(settings.required("STATE_URL", "give the URL of the blob container for the app's state"))
-
-
-# --- before a drill --------------------------------------------------------------------------------------------------
-
-
-def due_requests(now: datetime) -> list[DrillRequest]:
-    """What the schedule asks for at that instant. A failed drill proved nothing: its server is due again."""
-    proven: dict[tuple[str, str], datetime] = {}
-    for entry in registry.entries(state()):
-        if entry.held is None and (entry.report is None or entry.report.outcome is Outcome.PASSED):
-            key = (entry.plan.environment, entry.plan.server)
-            proven[key] = max(proven.get(key, entry.plan.requested_at), entry.plan.requested_at)
-    return due(estate_in_force.get(), proven, now)
-
-
-def problems_of(request: DrillRequest, now: datetime) -> list[tuple[str, str]]:
-    """Why that drill cannot be planned, by field; empty when it can."""
-    return problems(estate_in_force.get(), request, now)
-
-
-class _Started(BaseModel):
-    id: str
-    request: DrillRequest
-    requested_at: AwareDatetime
-
-
-def begin(data: object) -> dict[str, Any]:
-    """Fix the plan and register the server before anything is created; a drill that is over answers its report."""
-    started = _Started.model_validate(data)
-    entry = registry.find_entry(state(), started.id)
-    if entry is None:
-        source_id = estate_in_force.get().environments[started.request.environment].postgres[started.request.server].id
-        source = postgres_servers.get(str(source_id))
-        plan = plan_drill(
-            estate_in_force.get(),
-            started.request,
-            drill=started.id,
-            location=source.location if source else "",
-            requested_at=started.requested_at,
-            poll_seconds=float(settings.optional("DRILL_POLL_SECONDS", "30")),
-        )
-        entry = registry.open_entry(state(), plan, _held(plan, started.request))
-    if entry.held is not None:
-        return {"report": _record_held(entry, entry.held)}
-    if entry.evidence is not None:
-        return {"report": _shown(entry)}
-    return {"plan": entry.plan.model_dump(mode="json")}
-
-
-def _held(plan: DrillPlan, request: DrillRequest) -> Held | None:
-    """Why the drill is not begun, None when it is."""
-    governed = services()
-    now = datetime.now(UTC)
-    if reason := _stopped(plan):
-        return Held(outcome=NotDone.REFUSED, reason=reason)
-    policy = governed.rules.policy(plan.environment)
-    if policy.enabled_automations is not None and _AUTOMATION not in policy.enabled_automations:
-        return Held(outcome=NotDone.REFUSED, reason=f"{_AUTOMATION} is not enabled in {plan.environment}")
-    for override in governance.list_overrides(governed):
-        concerned = override.automation == _AUTOMATION and override.environment in (None, plan.environment)
-        if override.kind is OverrideKind.PAUSE and concerned and override.in_force(now):
-            reason = f"paused until {override.end.isoformat()} ({override.reason}), by {override.set_by}"
-            return Held(outcome=NotDone.REFUSED, reason=reason)
-    if request.dry_run or governed.dry_run or policy.dry_run:
-        reason = f"would restore {plan.source_id} to {plan.target.isoformat()} as {plan.server_id}, and remove it"
-        return Held(outcome=NotDone.DRY_RUN, reason=reason)
-    return None
-
-
-def _stopped(plan: DrillPlan) -> str:
-    """Why the stop switch holds the drill, empty when it does not."""
-    switch = governance.stop_switch(services())
-    return f"the stop switch is pulled ({switch.reason}), by {switch.by}" if switch and switch.pulled else ""
-
-
-def _record_held(entry: Entry, held: Held) -> dict[str, Any]:
-    """Record that nothing was done; the same occasion is one record however often it is told."""
-    from shared.evidence.record import Kind, Record
-
-    plan = entry.plan
-    write_record(
-        Record(
-            automation=_AUTOMATION,
-            kind=Kind.DRY_RUN if held.outcome is NotDone.DRY_RUN else Kind.REFUSED,
-            subject=plan.id,
-            time=plan.requested_at,
-            environment=plan.environment,
-            estate_version=plan.estate_version,
-            app_version=VERSION,
-            body={"plan": plan.model_dump(mode="json"), "reason": held.reason},
-        )
-    )
-    return {"id": plan.id, "plan": plan.model_dump(mode="json"), **held.model_dump(mode="json")}
 
 
 # --- during a drill --------------------------------------------------------------------------------------------------
@@ -165,11 +62,17 @@ def create_server(data: object) -> dict[str, str]:
         return {"refused": "the drill is already being torn down"}
     if postgres_servers.get(plan.server_id) is not None:
         return {"operation": ""}
-    if reason := _stopped(plan):  # pulled since the drill began
+    if reason := stopped():  # pulled since the drill began
         return {"refused": reason}
     try:
-        operation = postgres_servers.restore_to_point_in_time(
-            plan.source_id, plan.server_id, plan.location, plan.target
+        operation = postgres_servers.restore(
+            plan.source_id,
+            plan.server_id,
+            plan.location,
+            plan.target,
+            geo=plan.kind is DrillKind.GEO_RESTORE,
+            subnet=plan.network.subnet if plan.network else "",
+            dns_zone=plan.network.dns_zone if plan.network else "",
         )
     except postgres_servers.ServerRequestRefusedError as error:
         return {"refused": str(error)}
@@ -195,25 +98,20 @@ def observe_server(data: Any) -> dict[str, str]:
     return {"state": "restoring"}
 
 
-def tag_server(data: object) -> dict[str, str]:
-    """Say on the server itself what it is; replacing tags by the same tags changes nothing."""
-    plan = DrillPlan.model_validate(data)
-    server = postgres_servers.get(plan.server_id)
-    if server is not None and not drill_tags(plan).items() <= server.tags.items():
-        postgres_servers.tag(plan.server_id, {**server.tags, **drill_tags(plan)})
-    return {}
-
-
 def ask(data: Any) -> dict[str, str]:
     """The first good answer: every database lets us in and shows a ledger, or says why not yet."""
     plan = DrillPlan.model_validate(data["plan"])
+    host = str(data["host"])
+    if not names.addresses(host):
+        return {"unavailable": f"the name {host} leads nowhere yet"}
+    resolved_at = datetime.now(UTC)
     for database in plan.databases:
         try:
-            with _open(str(data["host"]), database.name) as copy:
+            with _open(host, database.name) as copy:
                 is_ledger(copy)
         except sql.DatabaseUnavailableError as error:
-            return {"unavailable": str(error)}
-    return {"answered_at": datetime.now(UTC).isoformat()}
+            return {"unavailable": str(error), "resolved_at": resolved_at.isoformat()}
+    return {"resolved_at": resolved_at.isoformat(), "answered_at": datetime.now(UTC).isoformat()}
 
 
 def verify_books(data: Any) -> dict[str, Any]:
@@ -239,6 +137,7 @@ def remove_server(data: object) -> dict[str, Any]:
     if postgres_servers.get(plan.server_id) is not None:
         return {"gone": False, "error": error or "Azure still lists it"}
     registry.move_entry(state(), plan.id, EntryState.CLOSED, datetime.now(UTC))
+    give_back_turn(plan.id)
     return {"gone": True, "error": ""}
 
 
@@ -248,12 +147,24 @@ class _Conclusion(BaseModel):
     books: tuple[Books, ...]
     failures: tuple[str, ...]
     concluded_at: AwareDatetime
+    carried: tuple[str, ...] = ()
+    self_test: tuple[SelfTested, ...] = ()
+    kept: Kept | None = None
 
 
 def conclude_drill(data: object) -> dict[str, Any]:
     """Judge, record, remember and tell: from the same facts the same report, record and event."""
     facts = _Conclusion.model_validate(data)
-    report = conclude(facts.plan, dict(facts.phases), facts.books, facts.failures, facts.concluded_at)
+    report = conclude(
+        facts.plan,
+        dict(facts.phases),
+        facts.books,
+        facts.failures,
+        facts.concluded_at,
+        carried=facts.carried,
+        self_test=facts.self_test,
+        kept=facts.kept,
+    )
     return _report(report)
 
 
@@ -271,6 +182,11 @@ def entries_to_look_after(now: datetime) -> Iterator[Entry]:
             yield entry
 
 
+def find_entry(drill: str) -> Entry | None:
+    """What the registry knows of a drill."""
+    return registry.find_entry(state(), drill)
+
+
 def newest_entries(most: int) -> list[Entry]:
     """The newest drills, the newest first."""
     return sorted(registry.entries(state()), key=lambda entry: entry.plan.requested_at, reverse=True)[:most]
@@ -279,6 +195,9 @@ def newest_entries(most: int) -> list[Entry]:
 def reap(entry: Entry, now: datetime) -> None:
     """Remove one drill's server for good; a drill that never reported is reported as failed."""
     plan = entry.plan
+    if entry.state is EntryState.KEPT and entry.kept_until is not None and now < entry.kept_until:
+        return
+    was_kept = entry.kept_until is not None and entry.state is not EntryState.CLOSED
     if entry.state is EntryState.CLOSED and postgres_servers.get(plan.server_id) is None:
         gone_at = entry.closed_at
     else:
@@ -288,10 +207,44 @@ def reap(entry: Entry, now: datetime) -> None:
         if postgres_servers.get(plan.server_id) is not None:
             return  # the next tick goes on
         gone_at = registry.move_entry(state(), plan.id, EntryState.CLOSED, now).closed_at
+    give_back_turn(plan.id)
+    if was_kept and gone_at is not None:
+        _tell_removed(entry, gone_at)
     if entry.evidence is None and gone_at is not None:
         phases = {Phase.REQUESTED: plan.requested_at, Phase.REMOVED: gone_at}
         failure = "the drill ended without a report (terminated or lost); the reaper removed what it left"
         _report(conclude(plan, phases, (), [failure], gone_at))
+
+
+def _tell_removed(entry: Entry, gone_at: datetime) -> None:
+    """Record and tell that a copy which was kept for people is gone: the drill's verdict could not say it yet."""
+    from shared.evidence.record import Kind, Record
+
+    plan = entry.plan
+    body = {"removed": plan.server_id, "gone_at": gone_at.isoformat(), "kept_until": str(entry.kept_until)}
+    write_record(
+        Record(
+            automation=AUTOMATION,
+            kind=Kind.DRILL,
+            subject=plan.id,
+            time=gone_at,
+            environment=plan.environment,
+            estate_version=plan.estate_version,
+            app_version=VERSION,
+            body=body,
+        )
+    )
+    event_grid.topic().publish(
+        [
+            Event(
+                id=f"{plan.id}:removed",
+                type="Closekeeper.BackupVerification.KeptCopyRemoved",
+                subject=f"environments/{plan.environment}/servers/{plan.server}",
+                time=gone_at,
+                data={"drill": plan.id, **body},
+            )
+        ]
+    )
 
 
 def _delete(server_id: str) -> str:
@@ -306,10 +259,10 @@ def _report(report: DrillReport) -> dict[str, Any]:
     """Record and tell the drill's one report, which an earlier delivery may have fixed already."""
     from shared.evidence.record import Kind, Record
 
-    report = registry.keep_report(state(), report)
+    report = registry.keep_report(state(), _with_trend_and_cost(report))
     written = write_record(
         Record(
-            automation=_AUTOMATION,
+            automation=AUTOMATION,
             kind=Kind.DRILL,
             subject=report.id,
             time=report.concluded_at,
@@ -331,14 +284,37 @@ def _report(report: DrillReport) -> dict[str, Any]:
             )
         ]
     )
-    return _shown(registry.keep_evidence(state(), report.id, evidence))
+    return shown(registry.keep_evidence(state(), report.id, evidence))
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
-    """The report as callers see it, with its evidence."""
-    if entry.report is None or entry.evidence is None:
-        raise ValueError(f"{entry.plan.id} is not reported yet")
-    return {**entry.report.model_dump(mode="json"), "evidence": entry.evidence.model_dump()}
+def _with_trend_and_cost(report: DrillReport) -> DrillReport:
+    """The same, beside the earlier drills of its kind, and with what was known of its cost before."""
+    earlier: list[EarlierDrill] = []
+    this = None
+    for entry in registry.entries(state(), report.environment, report.server):
+        if entry.plan.id == report.id:
+            this = entry
+        elif (told := entry.report) and told.kind is report.kind and told.concluded_at < report.concluded_at:
+            earlier.append(
+                EarlierDrill(
+                    id=told.id,
+                    at=told.concluded_at,
+                    passed=told.outcome is Outcome.PASSED,
+                    rto_seconds=told.rto_seconds,
+                    rpo_seconds=told.rpo_seconds,
+                )
+            )
+    accepted, removed = report.phases.get(Phase.ACCEPTED), report.phases.get(Phase.REMOVED)
+    cost = this.cost if this else None
+    if cost is not None and accepted and removed:
+        cost = cost.after(removed - accepted)
+    return report.model_copy(
+        update={
+            "trend": compare(earlier, report.rto_seconds),
+            "preflight": this.preflight if this else (),
+            "cost": cost,
+        }
+    )
 
 
 def _open(host: str, database: str) -> Any:

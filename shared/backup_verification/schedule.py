@@ -117,5 +117,6 @@ def _in_turn(
 
 
 def calendar_of(estate: "Estate", calendar: "FinanceCalendar", environment: str) -> "FinanceCalendar":
+    """The calendar as the environment's region sees it."""
     region = estate.environments[environment].region
     return calendar.for_region(region) if region else calendar

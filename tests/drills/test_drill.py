@@ -35,7 +35,17 @@ def test_a_drill_proves_the_books_and_leaves_evidence_and_no_server(estate: Embe
             assert books["hashed_moves"] == expected.hashed_moves > 0
         phases = report["phases"]
         assert sorted(phases.values()) == [
-            phases[name] for name in ("requested", "accepted", "ready", "answered", "verified", "removed")
+            phases[name]
+            for name in (
+                "requested",
+                "accepted",
+                "ready",
+                "configured",
+                "resolved",
+                "answered",
+                "verified",
+                "removed",
+            )
         ]
         assert 0 < report["rto_seconds"] < report["rto_objective_seconds"]
         blob = estate.evidence.download_blob(report["evidence"]["name"]).readall()
