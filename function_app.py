@@ -15,6 +15,7 @@ from functions import (
     evidence_sealing,
     job_remediation,
     operator_api,
+    shutdown_schedules,
     signal_intake,
     status_page,
 )
@@ -33,6 +34,7 @@ for module in (
     evidence_sealing,
     job_remediation,
     operator_api,
+    shutdown_schedules,
     signal_intake,
     status_page,
 ):
