@@ -3,6 +3,7 @@
 import azure.durable_functions as df
 
 from functions import (
+    anchors,
     backup_inventory,
     backup_verification,
     change_execution,
@@ -23,6 +24,7 @@ from functions import (
 change_execution.use(change_services.services)
 app = df.DFApp()
 for module in (
+    anchors,
     backup_inventory,
     backup_verification,
     change_execution,

@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 
+from functions.anchors import examine_copy, reference
 from functions.drill_admission import AUTOMATION, give_back_turn, shown, state, stopped
 from functions.records import write_record
 from shared.backup_verification import registry
 from shared.backup_verification.aftermath import Kept, SelfTested
-from shared.backup_verification.books import Books, examine, is_ledger, newest_business_write
+from shared.backup_verification.books import Books, is_ledger, newest_business_write
 from shared.backup_verification.drill import (
     DatabaseUnderTest,
     DrillKind,
@@ -119,9 +120,11 @@ def verify_books(data: Any) -> dict[str, Any]:
     plan = DrillPlan.model_validate(data["plan"])
     database = DatabaseUnderTest.model_validate(data["database"])
     source_newest = data["source_newest_write"]
+    against = reference(plan.environment, plan.server, database.name, database.tenant, plan.target, plan.requested_at)
     with _open(str(data["host"]), database.name) as copy:
-        books = examine(
+        books = examine_copy(
             copy,
+            against,
             database.name,
             database.tenant,
             plan.target,

@@ -118,6 +118,7 @@ class EmbeddedEstate:
             "STATE_URL": f"{own}/state",
             "EVIDENCE_URL": f"{own}/evidence",
             "DRILL_POLL_SECONDS": "0.5",
+            "ANCHORS_SCHEDULE": "0 */10 * * * *",
             "BACKUP_INVENTORY_SCHEDULE": "0 7 * * * *",
             "BACKUP_VERIFICATION_SCHEDULE": "0 0 2 * * *",
             "DUMP_VERIFICATION_SCHEDULE": "0 23 * * * *",
