@@ -30,6 +30,7 @@ from local.azure.managed_clusters.provider import NAMESPACE as CONTAINER_SERVICE
 from local.azure.managed_clusters.provider import ManagedClusters
 from local.azure.operations import Operations
 from local.azure.serving import BackgroundServer
+from local.azure.storage_accounts.management_policies import AccountPolicies
 from local.azure.storage_accounts.provider import StorageAccounts
 from local.azure.throttling import Throttle
 from local.kubernetes.simulator import KubernetesSimulator
@@ -70,6 +71,7 @@ class AzureSimulator:
         for register in (backups.register, parameters.register, access.register, regional.register, networks.register):
             register(self.arm, self.servers)
         self.storage_accounts = StorageAccounts(self.arm)
+        self.account_policies = AccountPolicies(self.arm, self.storage_accounts)
         self._cluster_operations = Operations(
             CONTAINER_SERVICE, retry_after, status="operations", result="operationresults"
         )
