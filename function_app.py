@@ -16,9 +16,12 @@ from functions import (
     evidence_sealing,
     job_remediation,
     operator_api,
+    rehydrations,
     shutdown_schedules,
     signal_intake,
     status_page,
+    storage_events,
+    storage_tiering,
 )
 
 change_execution.use(change_services.services)
@@ -36,8 +39,11 @@ for module in (
     evidence_sealing,
     job_remediation,
     operator_api,
+    rehydrations,
     shutdown_schedules,
     signal_intake,
     status_page,
+    storage_events,
+    storage_tiering,
 ):
     app.register_functions(module.blueprint)

@@ -127,6 +127,7 @@ class EmbeddedEstate:
             "DRILL_REAPER_SCHEDULE": "0 */5 * * * *",
             "DECLARED_ESTATE_SCHEDULE": "0 * * * * *",
             "EVIDENCE_SEALING_SCHEDULE": "0 */15 * * * *",
+            "STORAGE_TIERING_SCHEDULE": "0 */15 * * * *",
             "REMEDIATION_SCHEDULE": "0 */5 * * * *",
             "SHUTDOWN_SCHEDULES_SCHEDULE": "0 */5 * * * *",
             "REMEDIATION_SETTLE_SECONDS": "0.5",

@@ -6,6 +6,7 @@ from shared.changes.ports import Adapters
 def register(adapters: Adapters) -> None:
     """Make all of them known. Twice is once: they are kept in their modules."""
     from functions.adapters import (
+        blob_containers,
         clusters,
         cron_jobs,
         kubernetes_jobs,
@@ -28,3 +29,5 @@ def register(adapters: Adapters) -> None:
     adapters.register("kubernetes-workload", "restart", restarts.ADAPTER)
     for action in ("rerun", "raise-memory"):
         adapters.register("kubernetes-job", action, kubernetes_jobs.ADAPTER)
+    for action in ("tier", "delete", "rehydrate"):
+        adapters.register(blob_containers.KIND, action, blob_containers.ADAPTER)
