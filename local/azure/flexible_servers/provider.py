@@ -1,6 +1,7 @@
 """The operations on servers: create and restore, read, change, start, stop, restart, delete."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from local.azure.arm import Answer, Call, ResourceManager, Route, page
@@ -145,6 +146,17 @@ class FlexibleServers:
             self._drop(server)
             raise
         return server
+
+    def add_alias(self, resource_id: str, of: Server) -> Server:
+        """Another server over the cluster of one that there is: as many sources of restores as a test wants, for the
+        price of one. What is done to the cluster is done to both."""
+        parts = model.split_id(resource_id)
+        if parts is None:
+            raise ValueError(f"resource_id: not a flexible server's: {resource_id}")
+        subscription, group, name = parts
+        alias = replace(of, subscription=subscription, group=group, name=name)
+        self._registry.add(alias, utc_now())
+        return alias
 
     def _put(self, call: Call) -> Answer:
         body = call.content
