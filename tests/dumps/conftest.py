@@ -1,6 +1,5 @@
 """Dumps of one generated database, in every format, made once per test process."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+def made(cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> Made:
     name = "contoso"
     cluster.run_sql(f'create database "{name}"')
     dsn = cluster.dsn(name)
@@ -42,7 +41,7 @@ def made(cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> 
         connection.execute("select lo_from_bytea(0, decode(repeat('c0ffee', 5000), 'hex')), lo_from_bytea(0, 'second')")
     folder = tmp_path_factory.mktemp("dumps")
     directory = dump(dsn, folder / "folder", "--format=directory")
-    yield Made(
+    return Made(
         name,
         custom=dump(dsn, folder / "contoso.dump"),
         folder=directory,
@@ -52,5 +51,3 @@ def made(cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory) -> 
         uncompressed=dump(dsn, folder / "uncompressed.dump", "--compress=none"),
         inserts=dump(dsn, folder / "inserts.dump", "--inserts"),
     )
-    cluster.run_sql("drop owned by dump_reader", database=name)
-    cluster.run_sql("drop role dump_reader")
