@@ -13,17 +13,14 @@ from shared.platforms import kubernetes_jobs, managed_clusters
 from shared.platforms.kubernetes import JOBS, AlreadyExistsError, Cluster, NotFoundError, Object
 
 _RATE = Rate(burst=5, every=timedelta(seconds=2))
-_LOOK_AGAIN = timedelta(seconds=10)
+_FIRST_LOOK, _LATER_LOOK = timedelta(seconds=1), timedelta(minutes=1)
 
 
 class KubernetesJobs:
     """`rerun` and `raise-memory` on a `kubernetes-job`. `connect` gives a cluster by its ARM id."""
 
-    def __init__(
-        self, connect: Callable[[str], Cluster] = managed_clusters.connect, look_again: timedelta = _LOOK_AGAIN
-    ) -> None:
+    def __init__(self, connect: Callable[[str], Cluster] = managed_clusters.connect) -> None:
         self._connect = connect
-        self._look_again = look_again
 
     def tolls(self, change: Change) -> Sequence[Toll]:
         """See `Adapter.tolls`."""
@@ -52,20 +49,20 @@ class KubernetesJobs:
             refused = self._make(cluster, job, cron, change)
             if refused is not None:
                 return refused
-        return Acted(Act.RUNNING, operation=str(change.after["rerun"]), again_after=self._look_again)
+        return _running(0)
 
     def poll(self, change: Change, operation: str) -> Acted:
-        """See `Adapter.poll`: until the repetition is complete, or failed."""
-        made = self._find(change)
+        """See `Adapter.poll`: until the repetition is complete, or failed; `operation` counts the looks."""
+        name, made = change.after["rerun"], self._find(change)
         if made is None:
-            return Acted(Act.FAILED, detail=f"{operation} was deleted by somebody")
+            return Acted(Act.FAILED, detail=f"{name} was deleted by somebody")
         match judged.state_of(made):
             case "complete":
                 return Acted(Act.DONE)
             case "failed":
-                return Acted(Act.FAILED, detail=f"{operation} failed, too")
+                return Acted(Act.FAILED, detail=f"{name} failed, too")
             case _:
-                return Acted(Act.RUNNING, operation=operation, again_after=self._look_again)
+                return _running(int(operation) + 1)
 
     def verify(self, change: Change, wanted: State) -> Verified:
         """See `Adapter.verify`."""
@@ -114,6 +111,11 @@ class KubernetesJobs:
             if answer.act is not Act.DONE:
                 return answer
         return None
+
+
+def _running(looks: int) -> Acted:
+    """Look again soon at first, then less and less often: a Job may run for hours."""
+    return Acted(Act.RUNNING, operation=str(looks), again_after=min(_FIRST_LOOK * 1.5 ** min(looks, 20), _LATER_LOOK))
 
 
 ADAPTER = KubernetesJobs()

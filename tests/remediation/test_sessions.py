@@ -9,13 +9,7 @@ import psycopg
 import pytest
 
 from local.embedded_estate import EmbeddedEstate
-from tests.remediation.running import Team, remediating
-
-
-@pytest.fixture(scope="module")
-def team(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    with remediating(estate, tmp_path_factory.mktemp("remediation")) as running:
-        yield running
+from tests.remediation.running import Team
 
 
 def server_of(estate: EmbeddedEstate) -> tuple[str, str]:
