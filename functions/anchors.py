@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -143,12 +142,9 @@ def _take(estate: "Estate", policy: "BackupVerification", live: Live, night: dat
 
 def _tell(kept: Kept) -> None:
     """Record the anchor, and tell what is new in the live books. From the same anchor, the same record and event."""
-    from shared.evidence.record import RecordConflictError
-
     looked = kept.nightly
     record = _record(looked, kept)
-    with suppress(RecordConflictError):  # what stands was first
-        write_record(record)
+    write_record(record)
     muted = overrides.mutes(tuple(governance.list_overrides(services())), looked.environment, datetime.now(UTC))
     if looked.new and not muted:
         event_grid.topic().publish(
@@ -157,7 +153,7 @@ def _tell(kept: Kept) -> None:
                     id=f"anchor:{record.id}",
                     type="Closekeeper.BackupVerification.LiveBooksFinding",
                     subject=_subject(looked),
-                    time=looked.night,
+                    time=looked.anchor.taken_at,
                     data={
                         "night": looked.night.isoformat(),
                         "findings": [finding.model_dump(mode="json") for finding in looked.new],
@@ -194,7 +190,7 @@ def _record(looked: Nightly, kept: Kept | None) -> "Record":
         automation=_AUTOMATION,
         kind=Kind.ANCHOR,
         subject=f"{looked.environment}/{looked.server}/{looked.database}",
-        time=looked.night,
+        time=anchor.taken_at,
         environment=looked.environment,
         tenant=looked.tenant or None,
         estate_version=looked.estate_version,
@@ -222,17 +218,20 @@ def reference(
     """What a copy of that database is held against when it was restored to `target`; what the estate accepts counts by
     the day of `today` in the environment's zone."""
     estate = estate_in_force.get()
-    kept = next(nightly.before(_state(), environment, server, database, target), None)
-    known = kept.nightly.known if kept else Baseline()
+    problems: list[Finding] = []
+    looked = None
+    for kept in nightly.before(_state(), environment, server, database, target):
+        if (problem := _not_as_recorded(kept)) is None:
+            looked = kept.nightly
+            break
+        problems.append(problem)
+    if looked is None:
+        text = f"there is no anchor from before {target.isoformat()}: a lost tail cannot be seen"
+        problems.append(Finding(check=_AS_RECORDED, message=text, severity=Severity.NOTE))
+    known = looked.known if looked else Baseline()
     if estate.backup_verification is not None:
         known = with_declared(known, estate.backup_verification, tenant, _today(estate, environment, today))
-    if kept is None:
-        text = f"there is no anchor from before {target.isoformat()}: a lost tail cannot be seen"
-        return Reference(known, None, (Finding(check=_AS_RECORDED, message=text, severity=Severity.NOTE),))
-    problem = _not_as_recorded(kept)
-    if problem is not None and problem.fails:
-        return Reference(known.model_copy(update={"accepted": {}}), None, (problem,))
-    return Reference(known, kept.nightly, (problem,) if problem else ())
+    return Reference(known, looked, tuple(problems))
 
 
 _AS_RECORDED = "anchor: as recorded"
@@ -245,15 +244,15 @@ def _not_as_recorded(kept: Kept) -> Finding | None:
     try:
         record = Record.parse(_evidence().read(_record(kept.nightly, None).name).data)
     except BlobNotFoundError:
-        text = f"the evidence does not know the anchor {kept.name}"
+        text = f"the evidence does not know the anchor {kept.name}: it was passed over"
         return Finding(check=_AS_RECORDED, message=text, severity=Severity.WARNING)
     if record.body.get("sha256") == kept.sha256:
         return None
     return Finding(
         check=_AS_RECORDED,
-        message=f"the anchor {kept.name} is not the one that was recorded; nothing was compared with it",
+        message=f"the anchor {kept.name} is not the one that was recorded: it was passed over",
         severity=Severity.CRITICAL,
-        explanation="Its SHA-256 is in the evidence since the night it was taken: somebody has changed it since.",
+        explanation="The evidence holds its SHA-256 since it was taken: somebody has changed it since.",
     )
 
 
