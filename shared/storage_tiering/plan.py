@@ -23,6 +23,7 @@ from shared.storage_tiering.frames import (
     NO_TIER,
     TIERS,
     by_class,
+    compact,
     completed,
     rank_of_tier,
 )
@@ -107,37 +108,41 @@ class Plan:
         self._price = Price(rules)
         self._class = document_class(rules)
         self._native_rank, self._native_rule = native_effect(rules)
+        self._ages = Ages(rules)
+        natively = self._native_rank > NO_TIER if rules.native else pl.lit(value=False)
+        classed = pl.col("class").is_not_null()
+        self._of_interest = classed & (Ages(rules, any_former=False).may_be_due() | natively)
+        self._of_interest_versioned = classed & (self._ages.may_be_due() | natively)
 
     def __iter__(self) -> Iterator[PlannedBatch]:
         waiting: list[pl.DataFrame] = []
         for batch in self._batches:
             waiting += self._history.ready(self._candidates(batch))
-            # Deciding about few costs nearly as much as about many.
+            # Deciding about few costs nearly as much as about many; all at once would need much memory.
             if sum(each.height for each in waiting) >= _LOT:
-                yield self._planned(waiting)
+                yield from self._planned(waiting)
                 waiting.clear()
         waiting += self._history.rest()
-        if waiting:
-            yield self._planned(waiting)
+        yield from self._planned(waiting)
 
     def _candidates(self, batch: pl.DataFrame) -> pl.DataFrame:
         """The blobs about which anything might be decided; all are counted."""
         frame = completed(batch)
         if "deleted" in batch.columns:
             frame = frame.filter(~pl.col("deleted").fill_null(value=False))
-        ages = Ages(self.rules, any_former=not _VERSIONED.isdisjoint(batch.columns))
         frame = frame.with_columns(self._class.alias("class"), rank_of_tier().alias("rank"))
         count_seen(self.totals, frame, self._names)
         if "version" in batch.columns:
             self._history.see(frame)
-        of_interest = ages.may_be_due()
-        if self.rules.native:
-            of_interest = of_interest | (self._native_rank > NO_TIER)
-        return frame.filter(pl.col("class").is_not_null() & of_interest)
+        of_interest = self._of_interest_versioned if _VERSIONED & set(batch.columns) else self._of_interest
+        return compact(frame.filter(of_interest))
 
-    def _planned(self, candidates: list[pl.DataFrame]) -> PlannedBatch:
-        frame = pl.concat(candidates, how="diagonal")
-        ages = Ages(self.rules)
+    def _planned(self, candidates: list[pl.DataFrame]) -> Iterator[PlannedBatch]:
+        if candidates:
+            yield from map(self._planned_lot, pl.concat(candidates, how="diagonal").iter_slices(_LOT))
+
+    def _planned_lot(self, frame: pl.DataFrame) -> PlannedBatch:
+        ages = self._ages
         frame = frame.with_columns(
             due_rank=ages.due_rank(),
             deletion_due=ages.is_deletion_due(),
