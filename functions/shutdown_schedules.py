@@ -4,7 +4,8 @@ The tick only looks, and starts the plan that follows; `change_plan` carries it 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,17 +48,30 @@ async def look(client: Any, environment: str, now: datetime, *, requested: bool 
 
     requested: a person asks that it wakes: then also what nobody here put to sleep.
     """
-    running = await _is_running(client, await asyncio.to_thread(steps.last_plan, environment))
-    considered, instances = await asyncio.to_thread(
-        lambda: steps.look(environment, now, running=running, requested=requested)
-    )
-    await wake(client, instances)
+    last = await asyncio.to_thread(steps.last_plan, environment)
+    running = await _is_running(client, last)
+    considered = await asyncio.to_thread(lambda: steps.look(environment, now, running=running, requested=requested))
+    if considered.unwanted:
+        await _turn_round(client, last if running else None, considered.unwanted)
     instance = None
     if considered.changes and considered.memory.attempt is not None:
         instance = await start_plan(client, considered.changes, requested_by=_AUTOMATION)
         await asyncio.to_thread(steps.remember_plan, environment, considered.memory.attempt.at, instance)
     await asyncio.to_thread(steps.tell, environment)
     return instance
+
+
+async def _turn_round(client: Any, plan: str | None, unwanted: Mapping[str, str]) -> None:
+    """End a plan of which something is not wanted any more: what acts is seen through, nothing further begins.
+
+    What of it is still wanted is in the next plan, in order.
+    """
+    from grpc.aio import AioRpcError
+
+    if plan is not None:
+        with suppress(AioRpcError):  # it has just ended
+            await client.terminate_orchestration(plan, output="nobody wants all of it any more", recursive=False)
+    await wake(client, await asyncio.to_thread(steps.withdraw, unwanted))
 
 
 async def _is_running(client: Any, instance: str | None) -> bool:

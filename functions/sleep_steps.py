@@ -32,18 +32,22 @@ def last_plan(environment: str) -> str | None:
     return attempt.instance if attempt else None
 
 
-def look(environment: str, now: datetime, *, running: bool, requested: bool) -> "tuple[Considered, list[str]]":
-    """Observe, consider, remember, withdraw what nobody wants any more; also the instances to wake."""
+def look(environment: str, now: datetime, *, running: bool, requested: bool) -> "Considered":
+    """Observe, consider, remember. Raises KeyError for an environment that is not declared."""
     from functions.sleep_observation import Observed
     from shared.shutdown_schedules import tending
 
     sleep = sleep_of(environment, now)
     declared = estate_in_force.get().environments[environment]
     observed = Observed(declared, sleep, tending.remembered(services().store, environment))
-    considered = tending.look(
-        services(), sleep, observed.seen, now, busy=observed.busy, running=running, requested=requested
-    )
-    return considered, tending.withdraw_unwanted(services(), considered.unwanted)
+    return tending.look(services(), sleep, observed.seen, now, busy=observed.busy, running=running, requested=requested)
+
+
+def withdraw(unwanted: Mapping[str, str]) -> list[str]:
+    """Take back changes, by id, with the reason; returns the instances to wake."""
+    from shared.shutdown_schedules import tending
+
+    return tending.withdraw_unwanted(services(), unwanted)
 
 
 def tell(environment: str) -> None:

@@ -34,7 +34,8 @@ class Clusters:
 
     def read_state(self, change: Change) -> State:
         """See `Adapter`."""
-        return {"power": _get(change.target).power}
+        found = _get(change.target)
+        return {"power": found.power} if found.provisioning in SETTLED else {}
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter`."""
@@ -51,7 +52,10 @@ class Clusters:
 
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter`."""
-        return stands(managed_clusters.operation(change.target, operation), operation)
+        again = managed_clusters.start if change.action == "wake" else managed_clusters.stop
+        return stands(
+            managed_clusters.operation(change.target, operation), operation, again=lambda: again(change.target)
+        )
 
     def verify(self, change: Change, wanted: State) -> Verified:
         """See `Adapter`: stopped when Azure says so; running when the API answers, too."""

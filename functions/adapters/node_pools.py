@@ -16,6 +16,7 @@ from shared.platforms.kubernetes import NODES, Cluster, ClusterError, Object, st
 from shared.platforms.managed_clusters import SETTLED, PoolFacts
 
 _FACTS = ("power", "count", "autoscaler", "min", "max")
+_ASLEEP: State = {"power": "Stopped", "count": 0, "autoscaler": False, "min": None, "max": None}
 
 
 class NodePools:
@@ -32,7 +33,7 @@ class NodePools:
     def read_state(self, change: Change) -> State:
         """See `Adapter`."""
         pool = _get(change.target)
-        return {fact: getattr(pool, fact) for fact in _FACTS}
+        return {fact: getattr(pool, fact) for fact in _FACTS} if pool.provisioning in SETTLED else {}
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter`. One write takes the autoscaler off, or puts it on, and sets the count within its bounds."""
@@ -46,8 +47,12 @@ class NodePools:
 
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter`."""
-        cluster, _ = split_pool(change.target)
-        return stands(managed_clusters.operation(cluster, operation), operation)
+        cluster, name = split_pool(change.target)
+        return stands(
+            managed_clusters.operation(cluster, operation),
+            operation,
+            again=lambda: managed_clusters.change_pool(cluster, name, lambda now: {"power": now.power}),
+        )
 
     def verify(self, change: Change, wanted: State) -> Verified:
         """See `Adapter`: the pool has settled, and its nodes are Ready, or gone."""
@@ -83,7 +88,7 @@ def request(now: PoolFacts, wanted: State) -> Mapping[str, object]:
 
     with the autoscaler off there are no bounds, with it on the count is within them; a stopped pool says no more.
     """
-    if "power" in wanted and wanted["power"] != now.power:
+    if "power" in wanted and (wanted["power"] != now.power or now.provisioning == "Failed"):
         return {"power": wanted["power"]}
     after: dict[str, object] = {fact: getattr(now, fact) for fact in _FACTS}
     before = dict(after)
@@ -96,7 +101,8 @@ def request(now: PoolFacts, wanted: State) -> Mapping[str, object]:
                 after["count"] = max(least, min(count, most))
             case _:
                 pass  # Azure says which bound is missing
-    return {fact: value for fact, value in after.items() if value != before[fact]}
+    again = set(wanted) if now.provisioning == "Failed" else set[str]()
+    return {fact: value for fact, value in after.items() if value != before[fact] or fact in again}
 
 
 def _fits(pool: PoolFacts, fact: str, value: object) -> bool:

@@ -26,7 +26,8 @@ class PostgresServers:
 
     def read_state(self, change: Change) -> State:
         """See `Adapter`."""
-        return {"power": _get(change.target).state}
+        state = _get(change.target).state
+        return {"power": state} if state in ("Ready", "Stopped") else {}
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter`."""

@@ -46,17 +46,19 @@ class Originals:
     def saved(self, owner: str, observed: State, wanted: State, now: datetime) -> "Originals":
         """With what `owner` is about to set noted, and what is there saved if that is news. Twice is once.
 
-        What a human set since our last act is the new original; what we ourselves set is not.
+        What a human set since our last act is the new original; what we ourselves set is not. A fact that is not
+        observed is in motion (a server that is stopping): that is nothing to go back to, so what was saved stands.
         """
         layers = dict(self.layers)
         for fact, wish in wanted.items():
-            layers[fact] = _saved(layers.get(fact, ()), Layer(owner, observed.get(fact), (wish,), now))
+            if fact in observed:
+                layers[fact] = _saved(layers.get(fact, ()), Layer(owner, observed[fact], (wish,), now))
         return replace(self, layers=layers)
 
     def verdicts(self, owner: str, observed: State) -> dict[str, Verdict]:
         """What giving back would do to each fact that `owner` holds."""
         return {
-            fact: _verdict(stack, owner, observed.get(fact))
+            fact: _verdict(stack, owner, observed, fact)
             for fact, stack in self.layers.items()
             if any(layer.owner == owner for layer in stack)
         }
@@ -112,13 +114,15 @@ def _released(stack: tuple[Layer, ...], owner: str) -> tuple[Layer, ...]:
     return (*stack[:index], *above)
 
 
-def _verdict(stack: tuple[Layer, ...], owner: str, observed: Json) -> Verdict:
+def _verdict(stack: tuple[Layer, ...], owner: str, observed: State, fact: str) -> Verdict:
     layer = _layer(stack, owner)
     if layer is not stack[-1]:
         return Verdict.UNDER_ANOTHER
-    if _same(observed, layer.found):
+    if fact not in observed:  # in motion: whoever gives back waits until it is not
+        return Verdict.GIVE_BACK
+    if _same(observed[fact], layer.found):
         return Verdict.ALREADY
-    return Verdict.GIVE_BACK if _is_ours(observed, layer) else Verdict.EDITED
+    return Verdict.GIVE_BACK if _is_ours(observed[fact], layer) else Verdict.EDITED
 
 
 def _is_ours(value: Json, layer: Layer) -> bool:

@@ -59,7 +59,11 @@ class Adapter(Protocol):
         ...
 
     def read_state(self, change: Change) -> State:
-        """The facts that the change is about (at least those of its `after`), as they are now."""
+        """The facts that the change is about (at least those of its `after`), as they are now.
+
+        A fact that is in motion is left out, and `apply` answers BUSY until it is not: half of a way is no state to
+        save or to give back.
+        """
         ...
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:

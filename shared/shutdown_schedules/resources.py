@@ -155,10 +155,12 @@ class _Coverage:
             if near is None:
                 continue
             # Azure's rule: the primary stops first and starts last.
+            replicas = frozenset(key_of(str(each.id)) for each in server.replicas.values())
             ids = [(name, server.id, 0), *((f"{name}/{key}", each.id, 1) for key, each in server.replicas.items())]
             for own, server_id, within in ids:
                 made = self._made(Step.POSTGRES, "postgres-server", str(server_id), own, {"power": "Stopped"}, within)
-                yield _Found(replace(made, tenant=self._of_tenants.get(("server", name))), near)
+                on = replicas if within == 0 else frozenset[str]()
+                yield _Found(replace(made, tenant=self._of_tenants.get(("server", name)), stands_on=on), near)
 
     def _nearness(self, item: tuple[str, str], direct: bool) -> int | None:
         """2: it is named; 1: its tenant is; 0: the environment is; None: it is not covered."""

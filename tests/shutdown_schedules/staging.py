@@ -17,7 +17,7 @@ from shared.changes.plan import Plan
 from shared.changes.policy import BreakerRule, Budget, Limits, Policy
 from shared.changes.ports import Act, Acted, Adapters, Entry, Services, Verified
 from shared.changes.progress import Answer, Fault, Nothing, Phase, Progress, Sleep
-from shared.changes.scheduling import Ended, conclude, next_moves
+from shared.changes.scheduling import Ended, Moves, next_moves
 from shared.changes.state import Store
 from shared.changes.throttling import Toll
 from shared.shutdown_schedules import tending
@@ -59,12 +59,13 @@ class Run:
 
     plan: Plan
     owner: str
+    terminated: bool = False
     progresses: dict[str, Progress] = field(default_factory=dict)
     ended: dict[str, Ended] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
-        return len(self.ended) == len(self.plan.changes)
+        return not self.progresses and (self.terminated or len(self.ended) == len(self.plan.changes))
 
 
 class Staging:
@@ -141,7 +142,8 @@ class Staging:
 
     def read_state(self, change: Change) -> State:
         self.move_power()
-        return dict(self.state[change.target])
+        state = dict(self.state[change.target])
+        return {} if state.get("power") in ("Stopping", "Starting") else state
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         self.acts.append((self.now, change.action, change.target))
@@ -150,13 +152,12 @@ class Staging:
         if self.random.random() < self.crashes / 2:
             raise CrashError
         state = self.state[change.target]
+        if state.get("power") in ("Stopping", "Starting"):
+            return Acted(Act.BUSY, again_after=timedelta(minutes=1), detail=f"it is {state['power']}")
         assert any(state.get(fact) != value for fact, value in wanted.items()), f"{change.target} was so already"
         self._check_order(change)
         self.effects.append(Effect(self.now, change.target, dict(state), dict(wanted)))
         if "power" in wanted:
-            if state["power"] not in ("Ready", "Running", "Stopped"):
-                self.effects.pop()
-                return Acted(Act.BUSY, again_after=timedelta(minutes=1), detail=f"it is {state['power']}")
             self.turn(change.target, str(wanted["power"]))
         else:
             state.update(wanted)
@@ -261,7 +262,10 @@ class Staging:
             running=any(not run.over for run in self.runs[-1:]),
             requested=requested,
         )
-        tending.withdraw_unwanted(self.services, considered.unwanted)
+        if considered.unwanted:
+            for run in self.runs:
+                run.terminated = True
+            tending.withdraw_unwanted(self.services, considered.unwanted)
         if considered.changes:
             self.start(considered.changes)
         tending.tell(self.services, self.sleep.environment)
@@ -284,6 +288,8 @@ class Staging:
     def _go_on(self, run: Run) -> bool:
         opened = tuple(planning.Item(c.id, c.description, c.depends_on) for c in run.plan.changes)
         moves = next_moves(opened, run.progresses.keys(), run.ended, 50)
+        if run.terminated:
+            moves = Moves((), ())
         for ended in moves.skip:
             run.ended[ended.change_id] = ended
         for item in moves.begin:
@@ -355,13 +361,6 @@ class Staging:
                 self.work()
                 self.now += timedelta(minutes=1)
             self.move_power()
-
-    def results(self) -> list[str]:
-        """How the last plan's changes ended."""
-        run = self.runs[-1]
-        return [str(each.result) for each in conclude(run.plan.hash, (), {}).changes] or [
-            str(run.ended[change.id].result) for change in run.plan.changes
-        ]
 
     def asleep(self) -> set[str]:
         """The targets that are asleep."""
