@@ -11,8 +11,10 @@ def register(adapters: Adapters) -> None:
         cron_jobs,
         kubernetes_jobs,
         node_pools,
+        odoo_crons,
         postgres_servers,
         postgres_sessions,
+        queue_jobs,
         restarts,
         workloads,
     )
@@ -31,3 +33,6 @@ def register(adapters: Adapters) -> None:
         adapters.register("kubernetes-job", action, kubernetes_jobs.ADAPTER)
     for action in ("tier", "delete", "rehydrate"):
         adapters.register(blob_containers.KIND, action, blob_containers.ADAPTER)
+    adapters.register("odoo-queue-job", "requeue", queue_jobs.ADAPTER)
+    for action in ("activate", "trigger"):
+        adapters.register("odoo-cron", action, odoo_crons.ADAPTER)

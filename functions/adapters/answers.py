@@ -11,7 +11,9 @@ from shared.platforms.kubernetes import ClusterError, ConflictError, NotFoundErr
 from shared.platforms.kubernetes import RefusedError as ClusterRefusedError
 
 _CAPACITY = ("AllocationFailed", "ZonalAllocationFailed", "OverconstrainedAllocation", "SkuNotAvailable")
-"""What may be there at the next attempt. A quota is raised by people."""
+"""What may be there in a while. A quota is raised by people."""
+
+_CAPACITY_PAUSE = timedelta(minutes=2)
 
 _SHORTEST_LOOK = timedelta(seconds=1)
 _PATIENCE_SECONDS = 5.0
@@ -34,8 +36,10 @@ def asked(request: Callable[[], str]) -> Acted:
     return Acted(Act.RUNNING, operation=url) if url else Acted(Act.DONE)
 
 
-def stands(operation: Operation, url: str) -> Acted:
-    """How a long operation stands. One that failed for want of capacity is worth another attempt."""
+def stands(operation: Operation, url: str, again: Callable[[], str] | None = None) -> Acted:
+    """How a long operation stands. One that failed for want of capacity is asked for by `again`, until time is up: the
+    target already shows what was asked of it, so a new attempt of the change would find nothing to do.
+    """
     match operation.standing:
         case Standing.RUNNING:
             wait = max(operation.again_after or _SHORTEST_LOOK, _SHORTEST_LOOK)
@@ -46,7 +50,12 @@ def stands(operation: Operation, url: str) -> Acted:
             return Acted(Act.DONE, detail="Azure no longer knows the operation: the state itself will tell")
         case Standing.FAILED:
             said = f"{operation.code}: {operation.message}"
-            return Acted(Act.BUSY if operation.code.startswith(_CAPACITY) else Act.FAILED, detail=said)
+            if again is None or not operation.code.startswith(_CAPACITY):
+                return Acted(Act.FAILED, detail=said)
+            answer = asked(again)
+            if answer.act is Act.FAILED:
+                return answer
+            return Acted(Act.RUNNING, operation=answer.operation or url, again_after=_CAPACITY_PAUSE, detail=said)
 
 
 def written(request: Callable[[], object]) -> Acted:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 KIND = "blob-container"
 AUTOMATION = "storage_tiering"
 _SLICE = timedelta(seconds=90)
-_LOOK_WHETHER_STOPPED_SECONDS = 3.0
+_LOOK_WHETHER_STOPPED_SECONDS = 2.0
 _SHORTEST_LOOK = timedelta(seconds=1)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functions.adapters import draining
 from functions.adapters.answers import arm_writes, asked, patiently, stands, unreachable
 from functions.adapters.targets import split_pool, subscription
-from shared.changes.change import Change, State
+from shared.changes.change import Change, Originals, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import AKS_AGENT_POOL_WRITES, Toll
 from shared.platforms import managed_clusters
@@ -51,7 +51,7 @@ class NodePools:
         return stands(
             managed_clusters.operation(cluster, operation),
             operation,
-            again=lambda: managed_clusters.change_pool(cluster, name, lambda now: {"power": now.power}),
+            again=lambda: managed_clusters.change_pool(cluster, name, lambda now: _once_more(change, now)),
         )
 
     def verify(self, change: Change, wanted: State) -> Verified:
@@ -103,6 +103,12 @@ def request(now: PoolFacts, wanted: State) -> Mapping[str, object]:
                 pass  # Azure says which bound is missing
     again = set(wanted) if now.provisioning == "Failed" else set[str]()
     return {fact: value for fact, value in after.items() if value != before[fact] or fact in again}
+
+
+def _once_more(change: Change, now: PoolFacts) -> Mapping[str, object]:
+    """What is still wanted; where originals are given back, only the pool itself knows by now what that was."""
+    wanted = {} if change.originals is Originals.GIVE_BACK else request(now, change.after)
+    return wanted or {"power": now.power}
 
 
 def _fits(pool: PoolFacts, fact: str, value: object) -> bool:

@@ -1,19 +1,26 @@
 """Changes carried out in this process: the executor's own steps in their order, on a clock that jumps over waits."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from shared.changes import executor
 from shared.changes.advance import advance, step
 from shared.changes.change import Change
 from shared.changes.execution import Result
+from shared.changes.policy import RetryRule
 from shared.changes.ports import Adapters, Entry
 from shared.changes.progress import Answer, Fault, Nothing, Phase, Progress, Sleep
-from tests.changes.world import World
+from tests.changes.world import FAST, World
 
 _MOST_STEPS = 400
 _LOOK_SECONDS = 0.02
+_UNHURRIED = replace(
+    FAST,
+    retry=RetryRule(timedelta(seconds=5), timedelta(seconds=60), 3),
+    verify_every=timedelta(seconds=1),
+    busy_recheck=timedelta(seconds=5),
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,7 @@ class Driver:
 
     def __init__(self, world: World, adapters: Adapters) -> None:
         self.world = world
+        world.set_rules(_UNHURRIED)
         self.now = datetime(2026, 11, 20, 18, tzinfo=UTC)
         self.services = world.services(adapters=adapters, clock=lambda: self.now)
 

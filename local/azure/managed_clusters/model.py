@@ -28,12 +28,14 @@ class Scale:
     most: int | None = None
 
     def asked(self, properties: Mapping[str, Any]) -> "Scale":
-        """After a request, whose absent fields change nothing; raises ArmError InvalidParameter."""
+        """After a request; raises ArmError InvalidParameter. Absent fields change nothing, but that bounds go with the
+        autoscaler: the command line leaves them out when it takes the autoscaler off."""
+        autoscaling = bool(properties.get("enableAutoScaling", self.autoscaling))
         scale = Scale(
             count=properties.get("count", self.count),
-            autoscaling=bool(properties.get("enableAutoScaling", self.autoscaling)),
-            least=properties.get("minCount", self.least),
-            most=properties.get("maxCount", self.most),
+            autoscaling=autoscaling,
+            least=properties.get("minCount", self.least if autoscaling else None),
+            most=properties.get("maxCount", self.most if autoscaling else None),
         )
         where = "agentPoolProfile"
         if not isinstance(scale.count, int) or not 0 <= scale.count <= _MOST_NODES:

@@ -198,7 +198,7 @@ def test_a_write_with_an_old_etag_is_refused(aks: ContainerServiceClient, azure:
         ("system", {"count": 0}),
         ("system", {"power_state": models.PowerState(code="Stopped")}),
         ("web", {"count": 0}),
-        ("web", {"enable_auto_scaling": False}),
+        ("worker", {"min_count": 1, "max_count": 4}),
         ("web", {"min_count": 5}),
         ("worker", {"enable_auto_scaling": True}),
         ("worker", {"count": 1001}),

@@ -1,0 +1,95 @@
+"""Crons of Odoo: activated again, or triggered, through Odoo's own models."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from functions.adapters.odoo_records import Record, claim, odoo_of
+from shared.changes.change import Change, State
+from shared.changes.ports import Act, Acted, Verified
+from shared.changes.throttling import Rate, Toll
+from shared.platforms import odoo
+
+_RATE = Rate(burst=5, every=timedelta(seconds=1))
+_AGAIN = timedelta(seconds=30)
+
+
+class OdooCrons:
+    """`activate` (fact `active`) and `trigger` (fact `ran_since`: the run that it had before) on an `odoo-cron`."""
+
+    def tolls(self, change: Change) -> Sequence[Toll]:
+        """See `Adapter.tolls`."""
+        record = Record.parse(change.target)
+        return [Toll(f"odoo/{record.odoo}/{record.database}", _RATE)]
+
+    def read_state(self, change: Change) -> State:
+        """See `Adapter.read_state`. For `trigger`: the run that is to follow is told by another one than before."""
+        cron = self._read(change)
+        if change.action == "activate":
+            return {"active": bool(cron["active"])}
+        before, last = str(change.after["ran_since"]), _instant(cron["lastcall"])
+        return {"ran_since": before if last and last != before else f"not since {before}"}
+
+    def apply(self, change: Change, wanted: State, key: str) -> Acted:
+        """See `Adapter.apply`. Odoo takes the cron's row while it runs: then it is busy, and is asked again later."""
+        record = Record.parse(change.target)
+        try:
+            if change.action == "activate":
+                odoo_of(change).write("ir.cron", [record.id], {"active": True})
+                return Acted(Act.DONE)
+            mine, _ = claim(key, uuid4().hex, str(change.after["ran_since"]))
+            if mine:
+                now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+                odoo_of(change).create("ir.cron.trigger", {"cron_id": record.id, "call_at": now})
+        except odoo.OdooUserError as error:
+            return Acted(Act.BUSY, again_after=_AGAIN, detail=str(error))
+        except odoo.OdooUnavailableError as error:
+            return Acted(Act.BUSY, detail=str(error))
+        except odoo.OdooSilentError:
+            return Acted(Act.DONE)  # it was asked, and may have done it: verification looks
+        except odoo.OdooError as error:
+            return Acted(Act.FAILED, detail=str(error))
+        return Acted(Act.DONE)
+
+    def poll(self, change: Change, operation: str) -> Acted:
+        """See `Adapter.poll`; nothing here is long."""
+        return Acted(Act.DONE)
+
+    def verify(self, change: Change, wanted: State) -> Verified:
+        """See `Adapter.verify`."""
+        cron = self._read(change)
+        if change.action == "activate":
+            return Verified(bool(cron["active"]), "it is active" if cron["active"] else "it is not active")
+        reached = self.read_state(change) == wanted
+        return Verified(reached, f"it ran last at {_instant(cron['lastcall']) or 'no time'}")
+
+    def undo(self, change: Change, original: State, key: str) -> Acted:
+        """See `Adapter.undo`."""
+        if change.action != "activate":
+            return Acted(Act.FAILED, detail="a run cannot be taken back")
+        try:
+            odoo_of(change).write("ir.cron", [Record.parse(change.target).id], {"active": bool(original["active"])})
+        except odoo.OdooUserError as error:
+            return Acted(Act.BUSY, again_after=_AGAIN, detail=str(error))
+        except odoo.OdooError as error:
+            return Acted(Act.FAILED, detail=str(error))
+        return Acted(Act.DONE)
+
+    def predict(self, change: Change, observed: State) -> str:
+        """See `Adapter.predict`."""
+        return f"would {change.action} cron {Record.parse(change.target).id}"
+
+    def _read(self, change: Change) -> dict[str, object]:
+        record = Record.parse(change.target)
+        found = odoo_of(change).read("ir.cron", [record.id], ("active", "lastcall"))
+        if not found:
+            raise odoo.OdooRefusedError(f"there is no cron {record.id} in {record.database}")
+        return found[0]
+
+
+def _instant(value: object) -> str:
+    """Odoo's `2026-11-20 10:00:00`, which is UTC, as RFC 3339; empty for none."""
+    return datetime.fromisoformat(str(value)).replace(tzinfo=UTC).isoformat() if value else ""
+
+
+ADAPTER = OdooCrons()

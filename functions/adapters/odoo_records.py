@@ -1,0 +1,61 @@
+"""What the adapters of queue jobs and crons have in common: where their Odoo is, and acting once for one attempt."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from functions import estate_in_force
+from functions.change_execution import services
+from shared.changes.change import Change
+from shared.platforms import vaults
+from shared.platforms.odoo import Endpoint, Odoo
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A target: ODOO//DATABASE/MODEL/ID, the Odoo by its name in the environment."""
+
+    odoo: str
+    database: str
+    model: str
+    id: int
+
+    @classmethod
+    def parse(cls, target: str) -> "Record":
+        """Raises ValueError for what is not written so."""
+        odoo, separator, path = target.partition("//")
+        parts = path.split("/")
+        if not separator or len(parts) != 3 or not parts[2].isdecimal():
+            raise ValueError(f"not a record of an Odoo: {target}; write ODOO//DATABASE/MODEL/ID")
+        return cls(odoo, parts[0], parts[1], int(parts[2]))
+
+
+def odoo_of(change: Change) -> Odoo:
+    """The Odoo of the change's target, as the estate declares it. Raises KeyError, VaultError, MissingSettingError."""
+    record = Record.parse(change.target)
+    declared = estate_in_force.get().environments[change.environment].odoo[record.odoo]
+    key = vaults.secret(declared.api_key.vault, declared.api_key.name)
+    return _odoo(Endpoint(str(declared.url).rstrip("/"), declared.version, record.database, declared.user, key))
+
+
+@cache
+def _odoo(endpoint: Endpoint) -> Odoo:
+    return Odoo(endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Who may act for an attempt: the first that came. `seen` is what was there before."""
+
+    by: str
+    seen: str
+
+
+def claim(key: str, by: str, seen: str) -> tuple[bool, str]:
+    """Claim the one act of an attempt; returns whether it is ours, and what was seen before it.
+
+    Whoever finds it claimed must not act: the claim comes before the act, so a crash in between loses the act, which
+    shows, and never doubles it, which might not.
+    """
+    mine = _Claim(by, seen)
+    kept = services().store.update(f"remediation/acts/{key}", _Claim, lambda known: known or mine)
+    return kept.by == by, kept.seen
