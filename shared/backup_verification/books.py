@@ -3,7 +3,7 @@
 Sources: Odoo 16 to 19 as described in docs/backup-verification.md. Times in Odoo's tables are UTC without a zone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import LiteralString
@@ -13,10 +13,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from shared.backup_verification import anchor_comparison, checks
 from shared.backup_verification.anchors import Anchor, take_anchor
 from shared.backup_verification.catalogue import Catalogue, read_catalogue
-from shared.backup_verification.checks import Situation
+from shared.backup_verification.checks import Check, Situation
 from shared.backup_verification.database import Database
+from shared.backup_verification.documents.report import Documents
 from shared.backup_verification.findings import NOTHING_ACCEPTED, Accepted, Baseline, Fault, Finding, Severity, finding
 from shared.backup_verification.hash_chain import broken_moves
+from shared.backup_verification.spread import Spread
 
 __all__ = ["Books", "Finding", "accept", "examine", "is_ledger", "look_at_live", "newest_business_write"]
 
@@ -46,6 +48,7 @@ class Books(BaseModel):
     source_newest_write: AwareDatetime | None
     write_lag_seconds: float | None
     accepted: tuple[Accepted, ...] = ()
+    documents: Documents | None = None
 
 
 _NEWEST_WRITE: LiteralString = """
@@ -83,11 +86,14 @@ def examine(
     *,
     anchor: Anchor | None = None,
     baseline: Baseline = NOTHING_ACCEPTED,
+    beside: Sequence[Database] = (),
 ) -> Books:
     """Run every check. `source_newest_write` is what the live database held at the target, if it could be asked;
     `anchor` is the last look at the live database before the target; what `baseline` accepts is no finding.
+    `beside` are more connections to the same copy, to which nobody writes: the questions are spread over all.
     """
-    database.rows(_TUNING)
+    for connection in (database, *beside):
+        connection.rows(_TUNING)
     catalogue = read_catalogue(database)
     if not catalogue.is_ledger:
         lost = Finding(
@@ -106,7 +112,7 @@ def examine(
             write_lag_seconds=None,
         )
     looked = Look(baseline)
-    sealed = looked.at_everything(database, catalogue, anchor)
+    sealed = looked.at_everything([database, *beside], catalogue, anchor)
     ((moves, lines),) = database.rows(_SIZE)
     newest = newest_business_write(database, target)
     return Books(
@@ -136,7 +142,7 @@ def look_at_live(database: Database) -> "Look":
     looked = Look(NOTHING_ACCEPTED)
     catalogue = replace(read_catalogue(database), may_run_amcheck=False)
     if catalogue.is_ledger:
-        looked.at_everything(database, catalogue, None)
+        looked.at_everything([database], catalogue, None)
     return looked
 
 
@@ -151,27 +157,27 @@ class Look:
         self.accepted: list[Accepted] = []
         self.faults: dict[str, Sequence[Fault]] = {}
 
-    def at_everything(self, database: Database, catalogue: Catalogue, anchor: Anchor | None) -> int:
+    def at_everything(self, databases: Sequence[Database], catalogue: Catalogue, anchor: Anchor | None) -> int:
         """Run the checks that apply, and compare with the anchor if there is one. Returns how many are sealed."""
-        sealed = self._at_the_copy(database, catalogue, anchor)
-        if anchor is not None:
-            self.names.extend(anchor_comparison.CHECKS)
-            copy = take_anchor(database, up_to=anchor)
-            self.findings.extend(anchor_comparison.compare(anchor, copy, self.baseline))
-            self.accepted.extend(anchor_comparison.accepted(anchor, copy, self.baseline))
+        situation = Situation(catalogue, anchor)
+        is_sealed = catalogue.has("account_move", "inalterable_hash", "secure_sequence_number", "sequence_prefix")
+        with Spread(databases) as spread:
+            chain = spread.ask(broken_moves) if is_sealed else None
+            now = spread.ask(lambda database: take_anchor(database, up_to=anchor)) if anchor else None
+            # The longest first: those that walk all pages are the last on the list.
+            answers = {check.name: spread.ask(_question(check, situation)) for check in reversed(checks.ALL)}
+            for check in checks.ALL:
+                if (faults := answers[check.name].result()) is not None:
+                    self._judge(check.name, check.severity, check.complaint, check.explanation, faults)
+            if not catalogue.may_run_amcheck:
+                self._add_note()
+            sealed = self._judge_chain(*chain.result()) if chain else 0
+            if anchor and now:
+                self.names.extend(anchor_comparison.CHECKS)
+                self.findings.extend(anchor_comparison.compare(anchor, now.result(), self.baseline))
         return sealed
 
-    def _at_the_copy(self, database: Database, catalogue: Catalogue, anchor: Anchor | None) -> int:
-        situation = Situation(catalogue, anchor)
-        for check in checks.ALL:
-            answer = check.faults(database, situation)
-            if answer is not None:
-                self._judge(check.name, check.severity, check.complaint, check.explanation, answer)
-        if not catalogue.may_run_amcheck:
-            self._add_note()
-        if not catalogue.has("account_move", "inalterable_hash", "secure_sequence_number", "sequence_prefix"):
-            return 0
-        sealed, broken = broken_moves(database)
+    def _judge_chain(self, sealed: int, broken: Sequence[Fault]) -> int:
         self._judge(
             HASH_CHAIN,
             Severity.CRITICAL,
@@ -203,3 +209,7 @@ class Look:
                 explanation="Allow the extension on the server (azure.extensions) and create it in the database.",
             )
         )
+
+
+def _question(check: Check, situation: Situation) -> Callable[[Database], list[Fault] | str | None]:
+    return lambda database: check.faults(database, situation)

@@ -7,27 +7,37 @@ as Python would (`~` in place of the amount), but a hash that fits is a hash of 
 
 from typing import LiteralString
 
-CHAINED: LiteralString = """
-    chained as (
-        select id, name, date, journal_id, company_id, sealed,
-               case when number is not null
-                    then lag(sealed) over (partition by journal_id, number is null
-                                         order by number, sequence_prefix, sequence_number, id)
-                    else lag(sealed) over (partition by journal_id, sequence_prefix
-                                         order by number nulls last, sequence_number, id)
-               end as previous
-        from (
-            select m.id, m.name, m.date, m.journal_id, m.company_id, m.sequence_prefix, m.sequence_number,
-                   nullif(m.secure_sequence_number, 0) as number, m.inalterable_hash as sealed
-            from account_move m where m.inalterable_hash <> ''
-        ) as links
-    )"""
-"""Every sealed entry with the hash before it. Versions 1 to 3 chain a journal by `secure_sequence_number` (0 means
-none); version 4 chains each prefix of a journal, and goes on from that prefix's last entry of any version."""
+_LINKS: LiteralString = """
+    select m.id, m.name, m.date, m.journal_id, m.company_id, m.sequence_prefix collate "C" as sequence_prefix,
+           m.sequence_number, nullif(m.secure_sequence_number, 0) as number, m.inalterable_hash as sealed
+    from account_move m where m.inalterable_hash <> ''"""
+FEW = 1_000
+_FEW: LiteralString = "1000"
+NUMBERED: LiteralString = "select exists (select from account_move where secure_sequence_number > 0)"
+"""Whether there are entries that were sealed by version 1 to 3."""
 
 
-def mismatches(version: int, *, among: bool) -> LiteralString:
-    """A query for the number of sealed entries and the ids of those whose hash is not that of this version's text.
+def chained(*, numbered: bool) -> LiteralString:
+    """Every sealed entry with the hash before it, as `chained`.
+
+    Versions 1 to 3 chain a journal by `secure_sequence_number` (0 means none); version 4 chains each prefix of a
+    journal, and goes on from that prefix's last entry of any version.
+    """
+    previous: LiteralString = """
+        lag(sealed) over (partition by journal_id, sequence_prefix order by number nulls last, sequence_number, id)"""
+    if numbered:
+        previous = f"""
+            case when number is not null
+                 then lag(sealed) over (partition by journal_id, number is null
+                                        order by number, sequence_prefix, sequence_number, id)
+                 else {previous} end"""
+    return f"""chained as (
+        select id, name, date, journal_id, company_id, sealed, {previous} as previous from ({_LINKS}) as links)"""
+
+
+def mismatches(version: int, *, numbered: bool, among: bool) -> LiteralString:
+    """A query for the number of sealed entries, the ids of those whose hash is not that of this version's text, and the
+    stored hashes before the first `FEW` of these.
 
     Version 3 and version 4 have the same text. With `among`, only the entries of one parameter, an array of ids, are
     looked at.
@@ -39,7 +49,7 @@ def mismatches(version: int, *, among: bool) -> LiteralString:
     end: LiteralString = "',\"name\":' || " + _quoted("c.name") + " || '}'" if with_names else "'}'"
     credit, debit = _money("l.credit", version), _money("l.debit", version)
     return f"""
-        with {CHAINED},
+        with {chained(numbered=numbered)},
         texts as (
             select l.move_id, string_agg(
                 ',' || k.key || 'account_id":"' || coalesce(l.account_id::text, 'False') || '",' ||
@@ -53,8 +63,9 @@ def mismatches(version: int, *, among: bool) -> LiteralString:
             where m.inalterable_hash <> '' {chosen}
             group by l.move_id
         )
-        select count(*), coalesce(array_agg(id) filter (where not fits), array[]::integer[]) from (
-            select c.id, (left(c.sealed, 1) <> '$' or left(c.sealed, 3) = '$4$')
+        select count(*), coalesce(array_agg(id) filter (where not fits), array[]::integer[]),
+               (array_agg(previous) filter (where not fits))[:{_FEW}] from (
+            select c.id, c.previous, (left(c.sealed, 1) <> '$' or left(c.sealed, 3) = '$4$')
                 and {_hash("c.sealed")} = encode(sha256(convert_to(
                 coalesce({_hash("c.previous")}, '') || '{{"company_id":"' || coalesce(c.company_id::text, 'False')
                 || '","date":"' || to_char(c.date, 'YYYY-MM-DD')
@@ -78,6 +89,7 @@ def _money(column: LiteralString, version: int) -> LiteralString:
     decimals: LiteralString = "coalesce(u.decimal_places, 0)"
     if version >= 3:
         return f"""case
+            when scale({column}) = {decimals} and {column} < 1e12 and {column} > -1e12 then {column}::text
             when scale({amount}) <= {decimals} and abs({amount}) < 1e12 then round({amount}, {decimals})::text
             when scale({amount}) > 6 or abs({amount}) >= 1e9 then '~'
             when abs({amount} - round({amount}, {decimals})) * 2 = power(10::numeric, -{decimals}) then '~'

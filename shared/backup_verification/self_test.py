@@ -68,7 +68,7 @@ def run_self_test(
         else:
             injected.append((fault, answer))
     look = Look(baseline)
-    look.at_everything(database, read_catalogue(database), anchor)
+    look.at_everything([database], read_catalogue(database), anchor)
     known = set(verdict.findings)
     complaining = {finding.check for finding in look.findings if finding not in known}
 

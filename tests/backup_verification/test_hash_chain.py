@@ -30,7 +30,7 @@ HARD = ("12.50", "13.5", "0.125", "0.135", "0.0001", "1e-7", "1e17", "-0.001", "
 
 
 def set_wise(connection: Connection, version: int) -> set[int]:
-    [(_, ids)] = connection.execute(sealed_text.mismatches(version, among=False)).fetchall()
+    [(_, ids, _)] = connection.execute(sealed_text.mismatches(version, numbered=True, among=False)).fetchall()
     return set(ids)
 
 

@@ -48,7 +48,8 @@ class Check:
         query = self.query(situation) if callable(self.query) else self.query
         if query is None:
             return None
-        rows = database.attempt(f"{query}\nlimit {_MOST_FAULTS}")
+        # Materialized, so that the planner does not expect to be stopped by the limit: as a rule no row fails.
+        rows = database.attempt(f"with failing as materialized ({query}) select * from failing limit {_MOST_FAULTS}")
         if isinstance(rows, str):
             return rows
         return [Fault(row, str(label), str(key[0] if key else row)) for row, label, *key in rows]

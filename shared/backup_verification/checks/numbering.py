@@ -32,7 +32,8 @@ CHECKS = (
         select id, name, journal_id || ':' || coalesce(company_id, 0) || ':' || sequence_prefix || ':' || number from (
             select id, name, journal_id, company_id, sequence_prefix, sequence_number as number,
                    lag(sequence_number) over (
-                       partition by journal_id, company_id, sequence_prefix order by sequence_number) as before
+                       partition by journal_id, company_id, sequence_prefix collate "C"
+                       order by sequence_number) as before
             from account_move where sequence_number > 0 and sequence_prefix is not null and name <> '/'
         ) as numbered
         where number > before + 1 order by id""",

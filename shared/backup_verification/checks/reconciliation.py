@@ -14,10 +14,13 @@ CHECKS = (
         "reconciliations of lines that are not there",
         "Both lines of every partial reconciliation exist.",
         """
-        select p.id, 'reconciliation ' || p.id from account_partial_reconcile p
-        where not exists (select from account_move_line l where l.id = p.debit_move_id)
-           or not exists (select from account_move_line l where l.id = p.credit_move_id)
-        order by p.id""",
+        select id, 'reconciliation ' || id from (
+            select p.id from account_partial_reconcile p
+            where not exists (select from account_move_line l where l.id = p.debit_move_id)
+            union
+            select p.id from account_partial_reconcile p
+            where not exists (select from account_move_line l where l.id = p.credit_move_id)
+        ) as lost order by id""",
         {**_PARTIALS, "account_move_line": ("id",)},
     ),
     Check(
@@ -27,24 +30,36 @@ CHECKS = (
         "On accounts with open items, the residual is the balance less all partial reconciliations, in the company's "
         "currency and in the line's, to half of each rounding; and no more is reconciled than there is.",
         """
+        with suspects as materialized (
+            select l.id, p.amount, p.in_currency
+            from account_move_line l
+            join account_account a on a.id = l.account_id
+            left join (
+                select line, sum(amount) as amount, sum(in_currency) as in_currency from (
+                    select debit_move_id as line, amount, debit_amount_currency as in_currency
+                    from account_partial_reconcile
+                    union all
+                    select credit_move_id, -amount, -credit_amount_currency from account_partial_reconcile
+                ) as sides group by line
+            ) p on p.line = l.id
+            where (a.reconcile or a.account_type in ('asset_cash', 'liability_credit_card'))
+              and case when p.line is null
+                  then l.amount_residual is distinct from l.balance
+                    or l.amount_residual_currency is distinct from l.amount_currency
+                  else l.amount_residual + p.amount is distinct from l.balance
+                    or l.amount_residual_currency + p.in_currency is distinct from l.amount_currency
+                    or (l.balance > 0 and p.amount > l.balance) or (l.balance < 0 and p.amount < l.balance)
+                  end
+        )
         select l.id, coalesce(l.move_name, 'line ' || l.id)
-        from account_move_line l
-        join account_account a on a.id = l.account_id
+        from suspects s
+        join account_move_line l on l.id = s.id
         join res_currency u on u.id = l.company_currency_id
         join res_currency f on f.id = l.currency_id
-        left join (
-            select line, sum(amount) as amount, sum(in_currency) as in_currency from (
-                select debit_move_id as line, amount, debit_amount_currency as in_currency
-                from account_partial_reconcile
-                union all
-                select credit_move_id, -amount, -credit_amount_currency from account_partial_reconcile
-            ) as sides group by line
-        ) p on p.line = l.id
-        where (a.reconcile or a.account_type in ('asset_cash', 'liability_credit_card'))
-          and (abs(l.amount_residual - l.balance + coalesce(p.amount, 0)) > u.rounding / 2
-               or abs(l.amount_residual_currency - l.amount_currency + coalesce(p.in_currency, 0)) > f.rounding / 2
-               or (l.balance > 0 and p.amount - l.balance > u.rounding / 2)
-               or (l.balance < 0 and l.balance - p.amount > u.rounding / 2))
+        where abs(l.amount_residual - l.balance + coalesce(s.amount, 0)) > u.rounding / 2
+           or abs(l.amount_residual_currency - l.amount_currency + coalesce(s.in_currency, 0)) > f.rounding / 2
+           or (l.balance > 0 and s.amount - l.balance > u.rounding / 2)
+           or (l.balance < 0 and l.balance - s.amount > u.rounding / 2)
         order by l.id""",
         {
             "account_partial_reconcile": (
@@ -79,16 +94,25 @@ CHECKS = (
         "An invoice that says paid, in payment or reversed has nothing open on its receivable or payable lines; one "
         "that says not paid or partial has.",
         """
-        select m.id, m.name from account_move m
+        with suspects as materialized (
+            select m.id, m.name, m.payment_state, m.company_id
+            from account_move m
+            join (
+                select move_id, bool_or(amount_residual <> 0) as open
+                from account_move_line where display_type = 'payment_term' group by move_id
+            ) t on t.move_id = m.id
+            where m.state = 'posted' and m.move_type in ('out_invoice', 'in_invoice', 'out_refund', 'in_refund')
+              and t.open is distinct from (m.payment_state in ('not_paid', 'partial'))
+        )
+        select m.id, m.name from suspects m
         join res_company c on c.id = m.company_id
         join res_currency u on u.id = c.currency_id
-        join (
-            select move_id, sum(abs(amount_residual)) as open, sum(abs(balance)) as owed
-            from account_move_line where display_type = 'payment_term' group by move_id
-        ) t on t.move_id = m.id
-        where m.state = 'posted' and m.move_type in ('out_invoice', 'in_invoice', 'out_refund', 'in_refund')
-          and (m.payment_state in ('paid', 'in_payment', 'reversed') and t.open > u.rounding / 2
-               or m.payment_state in ('not_paid', 'partial') and t.open <= u.rounding / 2 and t.owed > u.rounding / 2)
+        cross join lateral (
+            select sum(abs(l.amount_residual)) as open, sum(abs(l.balance)) as owed
+            from account_move_line l where l.move_id = m.id and l.display_type = 'payment_term'
+        ) t
+        where m.payment_state in ('paid', 'in_payment', 'reversed') and t.open > u.rounding / 2
+           or m.payment_state in ('not_paid', 'partial') and t.open <= u.rounding / 2 and t.owed > u.rounding / 2
         order by m.id""",
         {
             "account_move": ("id", "name", "state", "company_id", "move_type", "payment_state"),
