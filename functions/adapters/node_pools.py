@@ -107,8 +107,9 @@ def request(now: PoolFacts, wanted: State) -> Mapping[str, object]:
 
 def _once_more(change: Change, now: PoolFacts) -> Mapping[str, object]:
     """What is still wanted; where originals are given back, only the pool itself knows by now what that was."""
-    wanted = {} if change.originals is Originals.GIVE_BACK else request(now, change.after)
-    return wanted or {"power": now.power}
+    if change.originals is Originals.GIVE_BACK:
+        return {"power": now.power}
+    return request(now, change.after) or {"power": now.power}
 
 
 def _fits(pool: PoolFacts, fact: str, value: object) -> bool:
