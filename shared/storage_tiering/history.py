@@ -13,7 +13,7 @@ import polars as pl
 from shared.storage_tiering.account import AccountRules
 from shared.storage_tiering.ages import is_former
 from shared.storage_tiering.classes import document_class
-from shared.storage_tiering.frames import TIME, by_class, completed, time_named_by
+from shared.storage_tiering.frames import TIME, by_class, compact, completed, time_named_by
 from shared.storage_tiering.retention import Retention, series_of, unit_of
 
 
@@ -46,7 +46,7 @@ class History:
         frame = candidates
         if self._needs_versions:
             waits = is_former() & pl.col("snapshot").is_null()
-            self._former.append(frame.filter(waits))
+            self._former.append(compact(frame.filter(waits)))
             frame = frame.filter(~waits)
         frame = frame.with_columns(replaced=time_named_by("snapshot").cast(TIME))
         is_backup = pl.col("class").is_in(self._backups)
@@ -72,7 +72,7 @@ class History:
         for index, retention in self._series.items():
             mine = rows.filter(~rest & (pl.col("class") == index))
             if mine.height:
-                dropped = retention.add(mine)
+                dropped = retention.add(compact(mine))
                 if dropped is not None:
                     yield _judged(dropped)
 
