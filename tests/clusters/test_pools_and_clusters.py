@@ -162,6 +162,7 @@ def test_a_cluster_that_found_no_capacity_is_started_again_and_a_later_run_goes_
     assert first.result is Result.FAILED
     assert "AllocationFailed" in first.detail
     assert len([call for call in place.azure.arm.calls if call.path == f"{place.id}/start"]) >= 2
+    wait_until(lambda: place.aks.provisioning == "Failed")
     place.azure.clusters.behaviour.capacity.clear()
     assert driver.run(wake).result is Result.SUCCEEDED
     assert nodes(place, "worker") == 2
