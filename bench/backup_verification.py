@@ -1,8 +1,9 @@
 """Verifying restored books, beside the bare restore of the same data by pg_restore, in the same run.
 
-Baselines: a serial pg_restore of the database (custom format), and the hash chain recomputed by one Python process that
-reads every entry. Prints each part's time as a share of the restore, sealed entries per second by PostgreSQL and by
-Python, and the verifier's peak memory for a tenth of the journal items and for all of them.
+Baselines: a serial pg_restore of the database (custom format); the hash chain recomputed by one Python process that
+reads every entry; and SHA-256 alone over as many texts of the same length. Prints the verification over two connections
+and over one as a share of the restore, its parts (over one connection), sealed entries per second, and the verifier's
+peak memory for a tenth of the journal items and for all of them.
 Exits 1 when PostgreSQL and Python disagree, a healthy copy has a finding, or memory grows with the size.
 
 Run: python -m bench.backup_verification [--smoke] [--lines N]
@@ -15,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ import psycopg
 from local.odoo import Profile, generate
 from local.postgres import LoopbackAddresses, PostgresCluster, binary
 from shared.backup_verification.anchors import Anchor, take_anchor
-from shared.backup_verification.books import accept, examine
+from shared.backup_verification.books import Books, accept, examine
 from shared.backup_verification.findings import Baseline
 from shared.backup_verification.hash_chain import broken_moves, recompute
 from shared.platforms.sql import ReadOnlyDatabase
@@ -45,17 +48,23 @@ def verify(dsn: str, accepted: str, anchored: str, answers: Any) -> None:
     """In a process of its own, so that its peak memory is the verifier's."""
     baseline, anchor = Baseline.model_validate_json(accepted), Anchor.model_validate_json(anchored)
     seconds: dict[str, float] = {}
-    with open_read_only(dsn) as connection:
-        database = ReadOnlyDatabase(connection)
-        started = time.perf_counter()
-        books = examine(database, "copy", "tenant", AS_OF, None, baseline=baseline)
-        seconds["checks and hash chain"] = time.perf_counter() - started
-        started = time.perf_counter()
-        sealed, broken = broken_moves(database)
-        seconds["of these the hash chain"] = time.perf_counter() - started
-        started = time.perf_counter()
-        take_anchor(database, up_to=anchor)
-        seconds["digests for the anchor"] = time.perf_counter() - started
+    with open_read_only(dsn) as connection, open_read_only(dsn) as other:
+        database, beside = ReadOnlyDatabase(connection), ReadOnlyDatabase(other)
+
+        def timed[R](part: str, question: Callable[[], R]) -> R:
+            started = time.perf_counter()
+            answer = question()
+            seconds[part] = time.perf_counter() - started
+            return answer
+
+        def examined(*more: ReadOnlyDatabase, compared: Anchor | None) -> Books:
+            return examine(database, "copy", "tenant", AS_OF, None, anchor=compared, baseline=baseline, beside=more)
+
+        books = timed("over two connections", lambda: examined(beside, compared=anchor))
+        timed("over one", lambda: examined(compared=anchor))
+        timed("checks and hash chain", lambda: examined(compared=None))
+        sealed, broken = timed("of these the hash chain", lambda: broken_moves(database))
+        timed("digests for the anchor", lambda: take_anchor(database, up_to=anchor))
     failing = [finding.message for finding in books.findings if finding.fails]
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     answers.put((seconds, sealed, [fault.id for fault in broken], failing, megabytes))
@@ -68,6 +77,20 @@ def python_chain(dsn: str) -> tuple[float, list[int | None]]:
         ids = [move for (move,) in database.rows("select id from account_move where inalterable_hash <> ''")]
         broken = recompute(database, ids)
         return time.perf_counter() - started, [fault.id for fault in broken]
+
+
+def bare_hashes(dsn: str) -> float:
+    """SHA-256 per second in one Python process, over texts as long as those that are sealed, ready in memory."""
+    with open_read_only(dsn) as connection:
+        query = (
+            "select avg(n)::integer from (select 90 + 130 * count(*) as n from account_move_line group by move_id) t"
+        )
+        [(length,)] = connection.execute(query).fetchall()
+    text, rounds = b"x" * length, 200_000
+    started = time.perf_counter()
+    for _ in range(rounds):
+        sha256(text).hexdigest()
+    return rounds / (time.perf_counter() - started)
 
 
 def measure(cluster: PostgresCluster, folder: Path, lines: int) -> tuple[float, bool]:
@@ -95,18 +118,17 @@ def measure(cluster: PostgresCluster, folder: Path, lines: int) -> tuple[float, 
     seconds, sealed, broken, failing, megabytes = answers.get(timeout=600)
     child.join()
     by_python, broken_by_python = python_chain(cluster.dsn(copy))
+    hashes = bare_hashes(cluster.dsn(copy))
     cluster.run_sql(f"drop database {source} with (force)")
     cluster.run_sql(f"drop database {copy} with (force)")
 
     print(f"{summary.journal_items:,} journal items, {sealed:,} sealed entries; bare pg_restore {restore:.1f} s")
     for part, spent in seconds.items():
         print(f"  {part}: {spent:.2f} s, {spent / restore:.0%} of the restore")
-    total = seconds["checks and hash chain"] + seconds["digests for the anchor"]
-    print(f"  verification: {total:.2f} s, {total / restore:.0%} of the restore")
     chain = seconds["of these the hash chain"]
     print(
         f"  hash chain: {sealed / chain:,.0f} entries/s by PostgreSQL, {sealed / by_python:,.0f} by one Python process"
-        f" ({by_python / chain:.1f} times as long)"
+        f" ({by_python / chain:.1f} times as long); SHA-256 alone {hashes:,.0f}/s"
     )
     print(f"  peak memory of the verifier: {megabytes:.0f} MB")
     for complaint in failing:
@@ -117,7 +139,7 @@ def measure(cluster: PostgresCluster, folder: Path, lines: int) -> tuple[float, 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="few journal items")
-    parser.add_argument("--lines", type=int, default=300_000, help="journal items")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="journal items")
     options = parser.parse_args()
     lines = 10_000 if options.smoke else options.lines
     addresses = LoopbackAddresses()

@@ -121,8 +121,11 @@ _OBJECTS: LiteralString = """
     from pg_trigger g join pg_class c on c.oid = g.tgrelid
     where not g.tgisinternal and c.relnamespace = to_regnamespace('public')
     union all
-    select 'view ' || c.relname, md5(pg_get_viewdef(c.oid)) from pg_class c
+    select 'view ' || c.relname, pg_get_viewdef(c.oid) from pg_class c
     where c.relkind in ('v', 'm') and c.relnamespace = to_regnamespace('public')"""
+
+# PostgreSQL spells casts and parentheses otherwise after a dump was restored: they are left out.
+_SPELT: LiteralString = r"regexp_replace(definition, '[()\s]|::(character varying|\w+)(\(\d+\))?(\[\])*', '', 'g')"
 
 _SEQUENCES: LiteralString = """
     select format('select %L, last_value - (not is_called)::integer from %I.%I', relname, nspname, relname)
@@ -148,7 +151,7 @@ def take_anchor(database: Database, *, up_to: Anchor | None = None) -> Anchor:
         tables=_tables(database, catalogue),
         names_are_unique=catalogue.names_are_unique,
         schema_objects=dict(
-            database.rows(f"select name, left(md5(definition), 12) from ({_OBJECTS}) as objects (name, definition)")
+            database.rows(f"select name, left(md5({_SPELT}), 12) from ({_OBJECTS}) as objects (name, definition)")
         ),
         extensions=catalogue.extensions,
         collation_version=catalogue.collation_version,
