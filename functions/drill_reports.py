@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 
-from functions import drill_steps, estate_in_force
+from functions import drill_admission, estate_in_force
 from functions.pages import page
 from functions.routing import Answer, Call, Problem, Route, add_routes
 from shared.backup_verification import registry
@@ -30,7 +30,7 @@ def _report(drill: str, accept: str) -> Answer:
     wanted = preferred(accept)
     if wanted is None:
         raise Problem(406, "Not acceptable", f"the report comes as {_HTML} or {_JSON}: name one of them in Accept")
-    entry = registry.find_entry(drill_steps.state(), drill)
+    entry = registry.find_entry(drill_admission.state(), drill)
     if entry is None:
         raise Problem(404, "Not found", f"there is no drill {drill}")
     if entry.held is not None:
