@@ -4,15 +4,18 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from shared.changes.change import State
 from shared.changes.ports import Act, Acted
 from shared.changes.throttling import ARM_WRITES, Toll
 from shared.platforms.arm_operations import BusyError, Operation, RefusedError, Standing
 from shared.platforms.kubernetes import ClusterError, ConflictError, NotFoundError, ThrottledError, UnavailableError
 from shared.platforms.kubernetes import RefusedError as ClusterRefusedError
+from shared.platforms.managed_clusters import SETTLED
 
 _CAPACITY = ("AllocationFailed", "ZonalAllocationFailed", "OverconstrainedAllocation", "SkuNotAvailable")
 """What may be there in a while. A quota is raised by people."""
 
+_UNWANTED = object()
 _CAPACITY_PAUSE = timedelta(minutes=2)
 
 _SHORTEST_LOOK = timedelta(seconds=1)
@@ -56,6 +59,15 @@ def stands(operation: Operation, url: str, again: Callable[[], str] | None = Non
             if answer.act is Act.FAILED:
                 return answer
             return Acted(Act.RUNNING, operation=answer.operation or url, again_after=_CAPACITY_PAUSE, detail=said)
+
+
+def reached(facts: State, wanted: State, provisioning: str) -> State:
+    """What can be relied on: nothing while something goes on, and nothing that is shown but was not brought about."""
+    if provisioning == "Succeeded":
+        return facts
+    if provisioning not in SETTLED:
+        return {}
+    return {fact: value for fact, value in facts.items() if value != wanted.get(fact, _UNWANTED)}
 
 
 def written(request: Callable[[], object]) -> Acted:

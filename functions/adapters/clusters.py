@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from functions.adapters import draining
-from functions.adapters.answers import arm_writes, asked, stands, unreachable
+from functions.adapters.answers import arm_writes, asked, reached, stands, unreachable
 from functions.adapters.targets import subscription
 from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
@@ -33,9 +33,9 @@ class Clusters:
         return [Toll(f"aks-power/{change.target.casefold()}", rate), arm_writes(subscription(change.target))]
 
     def read_state(self, change: Change) -> State:
-        """See `Adapter`."""
+        """See `Adapter`. What a cluster shows that failed to become so is not so, and still to be asked for."""
         found = _get(change.target)
-        return {"power": found.power} if found.provisioning in SETTLED else {}
+        return reached({"power": found.power}, change.after, found.provisioning)
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter`."""

@@ -6,7 +6,7 @@ Facts: `power` (Running, Stopped), `count`, `autoscaler`, `min`, `max`. A stoppe
 from collections.abc import Callable, Mapping, Sequence
 
 from functions.adapters import draining
-from functions.adapters.answers import arm_writes, asked, patiently, stands, unreachable
+from functions.adapters.answers import arm_writes, asked, patiently, reached, stands, unreachable
 from functions.adapters.targets import split_pool, subscription
 from shared.changes.change import Change, Originals, State
 from shared.changes.ports import Act, Acted, Verified
@@ -16,7 +16,6 @@ from shared.platforms.kubernetes import NODES, Cluster, ClusterError, Object, st
 from shared.platforms.managed_clusters import SETTLED, PoolFacts
 
 _FACTS = ("power", "count", "autoscaler", "min", "max")
-_ASLEEP: State = {"power": "Stopped", "count": 0, "autoscaler": False, "min": None, "max": None}
 
 
 class NodePools:
@@ -31,9 +30,10 @@ class NodePools:
         return [pool, arm_writes(subscription(change.target))]
 
     def read_state(self, change: Change) -> State:
-        """See `Adapter`."""
+        """See `Adapter`. What a pool shows that failed to become so is not so, and still to be asked for."""
         pool = _get(change.target)
-        return {fact: getattr(pool, fact) for fact in _FACTS} if pool.provisioning in SETTLED else {}
+        facts: State = {fact: getattr(pool, fact) for fact in _FACTS}
+        return reached(facts, change.after, pool.provisioning)
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter`. One write takes the autoscaler off, or puts it on, and sets the count within its bounds."""
