@@ -4,12 +4,14 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, BaseModel
 
 from functions import estate_in_force
+from functions.anchors import examine_copy, reference
+from functions.document_checks import with_documents
 from functions.records import write_record
 from functions.verification_holds import AUTOMATION, dry_run, held
 from shared.backup_verification.books import Books, examine
@@ -18,7 +20,15 @@ from shared.backup_verification.dumps.content import Content, custom_stream, exa
 from shared.backup_verification.dumps.damage import Damage, DamagedDumpError
 from shared.backup_verification.dumps.levels import Level
 from shared.backup_verification.dumps.parts import Dump, OpenedDump
-from shared.backup_verification.dumps.plan import SCRATCH_PREFIX, DumpPlan, DumpReport, Outcome, Restored, conclude
+from shared.backup_verification.dumps.plan import (
+    SCRATCH_PREFIX,
+    DumpPlan,
+    DumpReport,
+    Outcome,
+    Restored,
+    conclude,
+    written_anew,
+)
 from shared.backup_verification.dumps.planning import declared_servers
 from shared.backup_verification.dumps.register import DumpEntry
 from shared.backup_verification.registry import EntryState, EvidenceReference
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("closekeeper.backup_verification")
 _STATEMENT_TIMEOUT_SECONDS = 540
 _WAIT_FOR_RESTORER_SECONDS = 60
+_DUMP_TAKES = timedelta(hours=12)
 _ABOUT_EXTENSION = re.compile(r'ERROR: .*\bextension "')
 
 
@@ -128,12 +139,25 @@ def _restore_locked(
 
 
 def check_books(data: object) -> dict[str, Any]:
-    """The checks of a drill, on the scratch database. What a dump lacks of its own time is judged from its blob's."""
+    """The checks of a drill, on the scratch database, held against the newest anchor from before the dump began.
+
+    Nobody knows when that was, only when its blob was written: an anchor must be older by what a dump may take.
+    """
     plan = DumpPlan.model_validate(data)
+    environment = estate_in_force.get().environments.get(plan.environment)
+    tenant = environment.tenants.get(plan.tenant) if environment else None
     with sql.read_only(
         _scratch_host(plan), plan.scratch_database, statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS
     ) as copy:
-        books = examine(copy, plan.database or plan.scratch_database, plan.tenant, plan.last_modified, None)
+        if tenant is None:
+            books = examine(copy, plan.database or plan.scratch_database, plan.tenant, plan.last_modified, None)
+        else:
+            began = plan.last_modified - _DUMP_TAKES
+            against = reference(
+                plan.environment, tenant.database.server, plan.database, plan.tenant, began, plan.requested_at
+            )
+            books = examine_copy(copy, against, plan.database, plan.tenant, plan.last_modified, None)
+        books = with_documents(written_anew(books), copy, plan.environment, plan.id)
     return books.model_dump(mode="json")
 
 

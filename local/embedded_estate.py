@@ -256,7 +256,7 @@ class EmbeddedEstate:
 
             def upload(path: str, content: bytes) -> None:
                 if container is not None:
-                    pending.append(uploads.submit(container.upload_blob, f"{database}/{path}", content, overwrite=True))
+                    pending.append(uploads.submit(container.upload_blob, path, content, overwrite=True))
 
             summary = generate(connection, profile, upload)
             for each in pending:

@@ -1,0 +1,1 @@
+"""The documents that a database refers to: whether each is in Blob, whole, in both regions."""
