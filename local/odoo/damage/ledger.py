@@ -222,3 +222,60 @@ def drop_hash(connection: Connection) -> Injury:
         "UPDATE account_move SET inalterable_hash = NULL, secure_sequence_number = NULL WHERE id = %s", [move_id]
     )
     return Injury("account_move", (move_id,), "a sealed invoice has lost its hash")
+
+
+@injury
+def contradict_amounts(connection: Connection) -> Injury:
+    """A line that no hash protects says another balance than its debit and credit."""
+    (line_id,) = pick(
+        connection,
+        "SELECT l.id FROM account_move_line l JOIN account_move m ON m.id = l.move_id WHERE m.state = 'posted'"
+        " AND m.move_type = 'in_invoice' AND l.balance > 1 ORDER BY l.id",
+    )
+    connection.execute("UPDATE account_move_line SET balance = balance - 1 WHERE id = %s", [line_id])
+    return Injury("account_move_line", (line_id,), "the balance of a line is one unit less than debit minus credit")
+
+
+@injury
+def empty_entry(connection: Connection) -> Injury:
+    """A posted entry has lost all its lines."""
+    (move_id, name) = pick(
+        connection,
+        f"SELECT m.id, m.name FROM account_move m WHERE m.state = 'posted' AND m.move_type = 'in_invoice'"
+        f" AND {_UNRECONCILED} ORDER BY m.id",
+    )
+    rows = connection.execute("DELETE FROM account_move_line WHERE move_id = %s RETURNING id", [move_id]).fetchall()
+    return Injury("account_move_line", tuple(sorted(line for (line,) in rows)), f"{name} has no lines")
+
+
+@injury
+def lose_reconciled_line(connection: Connection) -> Injury:
+    """A line is gone, the reconciliation of it is not: the foreign key was not restored."""
+    (line_id,) = pick(connection, "SELECT credit_move_id FROM account_partial_reconcile ORDER BY id")
+    connection.execute(
+        "ALTER TABLE account_partial_reconcile DROP CONSTRAINT account_partial_reconcile_credit_move_id_fkey"
+    )
+    connection.execute("DELETE FROM account_move_line WHERE id = %s", [line_id])
+    return Injury("account_move_line", (line_id,), "a reconciled line is gone")
+
+
+@injury
+def reopen_reconciled(connection: Connection) -> Injury:
+    """A fully reconciled line says that it is open."""
+    (line_id,) = pick(connection, "SELECT id FROM account_move_line WHERE full_reconcile_id IS NOT NULL ORDER BY id")
+    connection.execute("UPDATE account_move_line SET reconciled = false WHERE id = %s", [line_id])
+    return Injury("account_move_line", (line_id,), "a reconciled line says that it is open")
+
+
+@injury
+def misstate_statement(connection: Connection) -> Injury:
+    """A bank statement opens with more than it did."""
+    (statement_id, name) = pick(
+        connection,
+        "SELECT s.id, s.name FROM account_bank_statement s WHERE s.is_complete AND EXISTS"
+        " (SELECT FROM account_bank_statement_line l WHERE l.statement_id = s.id) ORDER BY s.id",
+    )
+    connection.execute(
+        "UPDATE account_bank_statement SET balance_start = balance_start + 1 WHERE id = %s", [statement_id]
+    )
+    return Injury("account_bank_statement", (statement_id,), f"statement {name} opens with one unit more")

@@ -1,6 +1,6 @@
 """Injuries of what stands beside the books: sequences, constraints, attachments, crons, jobs, people."""
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from local.odoo.damage.injury import Injury, injury, pick
 
@@ -150,3 +150,45 @@ def change_identity(connection: Connection) -> Injury:
         "UPDATE ir_config_parameter SET value = '00000000-0000-4000-8000-000000000000' WHERE id = %s", [row_id]
     )
     return Injury("ir_config_parameter", (row_id,), "database.uuid is another one")
+
+
+@injury
+def lose_business_counter(connection: Connection) -> Injury:
+    """The PostgreSQL sequence behind the references of payments was not restored."""
+    (sequence_id,) = pick(connection, "SELECT id FROM ir_sequence WHERE code = 'account.payment'")
+    counter = f"ir_sequence_{sequence_id:03}"
+    connection.execute(sql.SQL("DROP SEQUENCE {}").format(sql.Identifier(counter)))
+    return Injury("ir_sequence", (), "the counter of payment references is gone")
+
+
+@injury
+def invalid_index(connection: Connection) -> Injury:
+    """An index was never built to its end."""
+    connection.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'account_move_line__move_id_index'::regclass"
+    )
+    return Injury("account_move_line", (), "account_move_line__move_id_index is not valid")
+
+
+@injury
+def lose_currency(connection: Connection) -> Injury:
+    """A company's currency is gone: the foreign keys were not restored."""
+    (company_id,) = pick(connection, "SELECT id FROM res_company ORDER BY id")
+    connection.execute("ALTER TABLE res_company DROP CONSTRAINT res_company_currency_id_fkey")
+    connection.execute("UPDATE res_company SET currency_id = 9999 WHERE id = %s", [company_id])
+    return Injury("res_company", (company_id,), "the currency of a company is not there")
+
+
+@injury
+def lose_everybody(connection: Connection) -> Injury:
+    """Nobody may log in."""
+    rows = connection.execute("UPDATE res_users SET active = false WHERE active RETURNING id").fetchall()
+    return Injury("res_users", tuple(sorted(user for (user,) in rows)), "no user is active")
+
+
+@injury
+def downgrade_module(connection: Connection) -> Injury:
+    """A module is of an earlier version than it was."""
+    (module_id,) = pick(connection, "SELECT id FROM ir_module_module WHERE name = 'account'")
+    connection.execute("UPDATE ir_module_module SET latest_version = '0.1' WHERE id = %s", [module_id])
+    return Injury("ir_module_module", (module_id,), "module account is of an earlier version")

@@ -107,6 +107,6 @@ def digests(connection: Connection) -> dict[str, str]:
         "SELECT md5(string_agg(conname || convalidated, ',' ORDER BY conname)) FROM pg_constraint"
     ).fetchall()
     [(found["indexes"],)] = connection.execute(
-        "SELECT md5(string_agg(indexname, ',' ORDER BY indexname)) FROM pg_indexes"
+        "SELECT md5(string_agg(indexrelid::regclass || ' ' || indisvalid, ',' ORDER BY indexrelid)) FROM pg_index"
     ).fetchall()
     return found
