@@ -36,6 +36,7 @@ ALTER TABLE account_account_res_company_rel ADD FOREIGN KEY (account_account_id)
 ALTER TABLE account_account_res_company_rel ADD FOREIGN KEY (res_company_id) REFERENCES res_company ON DELETE CASCADE; -- @18-
 ALTER TABLE account_tax ADD FOREIGN KEY (company_id) REFERENCES res_company ON DELETE RESTRICT;
 ALTER TABLE ir_sequence ADD FOREIGN KEY (company_id) REFERENCES res_company ON DELETE SET NULL;
+ALTER TABLE ir_sequence_date_range ADD FOREIGN KEY (sequence_id) REFERENCES ir_sequence ON DELETE CASCADE;
 ALTER TABLE account_journal ADD CONSTRAINT account_journal_code_company_uniq UNIQUE (company_id, code);
 ALTER TABLE account_journal ADD FOREIGN KEY (company_id) REFERENCES res_company ON DELETE RESTRICT;
 ALTER TABLE account_journal ADD FOREIGN KEY (currency_id) REFERENCES res_currency ON DELETE SET NULL;

@@ -82,6 +82,11 @@ CREATE TABLE ir_sequence (
     use_date_range boolean, create_uid int, create_date timestamp, write_uid int, write_date timestamp
 );
 
+CREATE TABLE ir_sequence_date_range (
+    id serial, date_from date NOT NULL, date_to date NOT NULL, sequence_id int NOT NULL, number_next int NOT NULL,
+    create_uid int, create_date timestamp, write_uid int, write_date timestamp
+);
+
 CREATE TABLE account_journal (
     id serial, code varchar(5) NOT NULL, type varchar NOT NULL,
     name varchar NOT NULL, -- @16

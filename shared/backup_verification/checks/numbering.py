@@ -75,4 +75,21 @@ CHECKS = (
         order by s.id""",
         {"ir_sequence": ("id", "name", "implementation", "active", "use_date_range")},
     ),
+    Check(
+        "sequence ranges have their counter",
+        Severity.ERROR,
+        "ranges of sequences without the PostgreSQL sequence that counts for them",
+        "A sequence that begins anew in every range of dates counts in a PostgreSQL sequence for each of them.",
+        """
+        select r.id, s.name || ' of ' || r.date_from from ir_sequence_date_range r
+        join ir_sequence s on s.id = r.sequence_id
+        where s.implementation = 'standard' and s.active and s.use_date_range
+          and to_regclass('public.ir_sequence_' || lpad(s.id::text, greatest(3, length(s.id::text)), '0')
+                          || '_' || lpad(r.id::text, greatest(3, length(r.id::text)), '0')) is null
+        order by r.id""",
+        {
+            "ir_sequence": ("id", "name", "implementation", "active", "use_date_range"),
+            "ir_sequence_date_range": ("id", "sequence_id", "date_from"),
+        },
+    ),
 )

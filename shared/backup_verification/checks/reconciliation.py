@@ -122,6 +122,30 @@ CHECKS = (
         },
     ),
     Check(
+        "payments are reconciled as flagged",
+        Severity.ERROR,
+        "payments that say reconciled and have something open",
+        "A payment that is reconciled has nothing left on the receivable or payable lines of its entry, to half of the "
+        "rounding of its currency.",
+        """
+        select p.id, coalesce(m.name, 'payment ' || p.id) from account_payment p
+        join account_move m on m.id = p.move_id
+        join res_currency u on u.id = p.currency_id
+        join account_move_line l on l.move_id = m.id
+        join account_account a on a.id = l.account_id
+        where p.is_reconciled and m.state = 'posted' and a.account_type in ('asset_receivable', 'liability_payable')
+        group by p.id, m.name, u.rounding
+        having abs(sum(coalesce(l.amount_residual_currency, 0))) > u.rounding / 2
+        order by p.id""",
+        {
+            "account_payment": ("id", "move_id", "currency_id", "is_reconciled"),
+            "account_move": ("id", "name", "state"),
+            "account_move_line": ("move_id", "account_id", "amount_residual_currency"),
+            "account_account": ("id", "account_type"),
+            "res_currency": ("id", "rounding"),
+        },
+    ),
+    Check(
         "statement lines are reconciled as flagged",
         Severity.ERROR,
         "bank statement lines that say reconciled but wait on the suspense account",
