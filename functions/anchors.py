@@ -5,7 +5,7 @@ Level-triggered: a night that has not been looked at is looked at by the next ti
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -257,9 +257,17 @@ def _not_as_recorded(kept: Kept) -> Finding | None:
 
 
 def examine_copy(
-    copy: Database, against: Reference, database: str, tenant: str, target: datetime, source_newest: datetime | None
+    copy: Database,
+    against: Reference,
+    database: str,
+    tenant: str,
+    target: datetime,
+    source_newest: datetime | None,
+    *,
+    beside: Sequence[Database] = (),
 ) -> Books:
-    """Every check on a copy, the comparison with its anchor, and the estate's own assertions."""
+    """Every check on a copy, the comparison with its anchor, and the estate's own assertions. `beside` are further
+    connections to the same copy, over which the questions are spread."""
     looked = against.nightly
     books = examine(
         copy,
@@ -269,6 +277,7 @@ def examine_copy(
         source_newest,
         anchor=looked.anchor if looked else None,
         baseline=against.baseline,
+        beside=beside,
     )
     policy = estate_in_force.get().backup_verification
     assertions = declared_for(policy, tenant) if policy else []

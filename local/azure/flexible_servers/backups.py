@@ -1,12 +1,12 @@
 """flexibleServers/backups: the automatic ones are listed, those on demand can be made and deleted."""
 
 import re
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from local.azure.arm import Answer, Call, ResourceManager, Route, page
 from local.azure.flexible_servers import refusals
-from local.azure.flexible_servers.model import TYPE, Server
+from local.azure.flexible_servers.model import TYPE, Server, rfc3339
 from local.azure.flexible_servers.provider import API_VERSIONS, SERVER, FlexibleServers
 from local.postgres import BaseBackup
 
@@ -82,6 +82,10 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
             call, server, "backup", "DeleteOnDemandBackupManagementOperation", work, failed=lambda _: None
         )
 
+    def show_long_term(call: Call) -> Answer:
+        server = servers.server(call)
+        return page(call, [_show_long_term(server, at) for at in server.long_term], servers.behaviour.page_size)
+
     one = f"{SERVER}/backups/{{backupName}}"
     arm.register(
         API_VERSIONS,
@@ -90,12 +94,29 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
             Route("GET", one, show_one),
             Route("PUT", one, create),
             Route("DELETE", one, delete),
+            Route("GET", f"{SERVER}/ltrBackupOperations", show_long_term),
         ],
     )
 
 
 def _backups(server: Server) -> list[BaseBackup]:
     return server.cluster.backups if server.cluster else []
+
+
+def _show_long_term(server: Server, at: datetime) -> dict[str, Any]:
+    name = f"ltr-{at:%Y%m%dT%H%M%S}"
+    return {
+        "id": server.child_id("ltrBackupOperations", name),
+        "name": name,
+        "type": f"{TYPE}/ltrBackupOperations",
+        "properties": {
+            "backupName": name,
+            "status": "Succeeded",
+            "startTime": rfc3339(at),
+            "endTime": rfc3339(at),
+            "percentComplete": 100,
+        },
+    }
 
 
 def _show(server: Server, backup: BaseBackup) -> dict[str, Any]:

@@ -102,6 +102,8 @@ class Server:
     cluster: PostgresCluster | None = None
     minor_version: str = "0"
     on_demand: set[str] = field(default_factory=set[str])
+    long_term: list[datetime] = field(default_factory=list[datetime])
+    """When Azure Backup has taken the server's data into its vault."""
     firewall_rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     administrators: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     maintenance: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
