@@ -16,9 +16,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def documents(running: Service) -> Iterator[Documents]:
     """A new container behind a proxy that breaks nothing."""
-    running.proxy.forget()
-    running.proxy.faults.clear()
-    running.proxy.latency, running.proxy.shuffled = 0.0, False
-    running.proxy.before_batch = lambda _number: None
+    running.reset()
     yield running.container()
-    running.proxy.before_batch = lambda _number: None
+    running.reset()

@@ -39,6 +39,14 @@ class Service:
     proxy: BlobProxy
     _made: int = field(default=0)
 
+    def reset(self) -> None:
+        """A proxy that breaks nothing and has seen nothing."""
+        self.proxy.forget()
+        self.proxy.faults.clear()
+        self.proxy.pending.clear()
+        self.proxy.latency, self.proxy.shuffled = 0.0, False
+        self.proxy.before_batch = lambda _number: None
+
     def container(self, name: str = "") -> "Documents":
         """A new container."""
         self._made += 1
@@ -70,6 +78,18 @@ class Documents:
                     lambda name: self.owner.upload_blob(name, data, overwrite=True, standard_blob_tier=wanted), names
                 )
             )
+
+    def empty(self) -> None:
+        """Delete everything, past the proxy."""
+        names = [str(blob.name) for blob in self.owner.list_blobs()]
+        for start in range(0, len(names), 256):
+            self.owner.delete_blobs(*names[start : start + 256])
+
+    def await_age(self, seconds: float) -> None:
+        """Wait until every blob is older than that."""
+        newest = max(blob.last_modified for blob in self.owner.list_blobs())
+        while datetime.now(UTC) - newest <= timedelta(seconds=seconds):
+            time.sleep(0.05)
 
     def tiers(self) -> dict[str, str]:
         """The tier of each blob, as the SDK lists it."""
@@ -126,7 +146,7 @@ def service(folder: Path) -> Iterator[Service]:
     """A running service; the app's own identity is that of the simulator."""
     authority = CertificateAuthority(folder / "certificates")
     certificate = authority.issue("azurite", dns=["localhost"], addresses=["127.0.0.1"])
-    running = azurite.start(folder / "azurite", certificate, accounts=[ACCOUNT], in_memory=True)
+    running = azurite.start(folder / "azurite", certificate, accounts=[ACCOUNT, "app"], in_memory=True)
     try:
         with (
             AzureSimulator(folder / "control", authority) as azure,
