@@ -103,7 +103,7 @@ def _requests(wish: DrillsRequest, now: datetime) -> list[DrillRequest]:
 async def _get_drill(call: Call) -> Answer:
     instance = call.path["id"]
     state = await call.durable.get_orchestration_state(instance)
-    if state is None or state.name != "drill":
+    if state is None or state.name not in ("drill", "dump_drill"):
         raise Problem(404, "Not found", f"there is no drill {instance}")
     return Answer(
         {
