@@ -1,4 +1,4 @@
-"""The command line: `python -m functions.command_line validate | schema | plan`.
+"""The command line: `python -m functions.command_line validate | schema | plan | rates`.
 
 Exit codes: 0 all is well, 1 there are problems (they are printed), 2 it was called wrongly or a file cannot be read.
 """
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str], now: datetime, out: TextIO, errors: TextIO) -
                 return _validate(asked, now, out)
             case "schema":
                 return _schema(check=asked.check, out=out, errors=errors)
+            case "rates":
+                return _rates(asked, now, out, errors)
             case _:
                 return _plan(asked, now, out, errors)
     except EstateInvalidError as error:
@@ -70,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--estate", metavar="FILE", help="the estate's YAML file (default: setting ESTATE_FILE)")
     plan.add_argument("--format", choices=("text", "json", "ics"), default="text")
+
+    rates = commands.add_parser("rates", help="print what blobs cost, for the estate, from Azure's public price list")
+    rates.add_argument("--region", required=True, help="such as westeurope")
+    rates.add_argument("--redundancy", default="LRS", help="LRS, ZRS, GRS, RA-GRS, ... (default: LRS)")
+    rates.add_argument("--currency", default="EUR", help="ISO 4217 code (default: EUR)")
+    rates.add_argument("--url", help="the price list's address (default: the public one)")
     return parser
 
 
@@ -140,6 +148,23 @@ def _plan(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO)
             out.write(as_ics(planned, read.estate.estate, now).decode("utf-8"))
         case _:
             out.write(as_text(planned))
+    return WELL
+
+
+def _rates(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO) -> int:
+    from shared.platforms import retail_prices
+    from shared.storage_tiering import price_list
+
+    try:
+        items = retail_prices.items(
+            price_list.filter_of(asked.region), asked.currency, asked.url or retail_prices.PUBLIC
+        )
+        rates = price_list.rates_of(items, asked.redundancy)
+    except (price_list.PriceListError, retail_prices.PricesNotReadError) as error:
+        errors.write(f"{error}\n")
+        return MISUSED
+    source = f"Azure's public prices, {asked.region}, {asked.redundancy}, first volume band, {now:%Y-%m-%d}"
+    out.write(price_list.as_yaml(rates, asked.currency, source))
     return WELL
 
 
