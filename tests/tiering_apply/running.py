@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ DATA = b"x" * 1100
 """Large enough for the class to be moved."""
 
 PROJECT = Path(__file__).resolve().parents[2]
-ACCOUNT_ID = f"/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-erp/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+_GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-erp"
+ACCOUNT_ID = f"{_GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
 ESTATE = """
 estate: contoso
 calendar: {{ time_zone: Europe/Berlin }}
@@ -155,10 +156,8 @@ def app(service: Service, folder: Path, container: str, *, estate: str = ESTATE,
         connection_verify=str(service.authority.bundle),
     )
     for name in (own, "evidence"):
-        try:
+        with suppress(ResourceExistsError):
             owner.create_container(name)
-        except ResourceExistsError:
-            pass
     base = service.azurite.account_url("app")
     config = HostConfig(
         PROJECT,

@@ -69,6 +69,11 @@ class Documents:
     state: BlobContainer = field(default_factory=MemoryBlobContainer)
     slept: list[float] = field(default_factory=list[float])
 
+    @property
+    def batches(self) -> AzureBlobBatches:
+        """The adapter, through the proxy."""
+        return AzureBlobBatches(self.url)
+
     def fill(self, names: Iterable[str], tier: str = "Hot", data: bytes = b"x") -> None:
         """Blobs of one tier, uploaded past the proxy."""
         wanted = None if tier == "Hot" else StandardBlobTier(tier)
@@ -124,7 +129,7 @@ class Documents:
         busy_until = claim.take()
         assert busy_until is None, f"claimed until {busy_until}"
         sender = Sender(
-            AzureBlobBatches(self.url),
+            self.batches,
             AzureBlobListing(self.url),
             Brake(lambda: time.monotonic() + sum(self.slept), self._sleep),
             Counted(),
