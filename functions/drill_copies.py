@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from functions.anchors import reference
 from functions.drill_admission import state
 from shared.backup_verification import registry
 from shared.backup_verification.aftermath import InjectedFault, Kept, NeutralisedDatabase, SelfTested
 from shared.backup_verification.books import Books
 from shared.backup_verification.drill import DrillPlan
-from shared.backup_verification.findings import NOTHING_ACCEPTED
 from shared.backup_verification.identity import NotTheCopyError, Place, prove_copy
 from shared.backup_verification.neutralisation import NeutralisationError, neutralise, prove_neutralised
 from shared.backup_verification.registry import EntryState
@@ -50,13 +50,15 @@ def self_test(data: object) -> dict[str, Any]:
 def _self_test(question: _Question, verdict: Books, seed: int) -> SelfTested:
     from shared.backup_verification.self_test import run_self_test
 
-    name = verdict.database
+    name, plan = verdict.database, question.plan
+    against = reference(plan.environment, plan.server, name, verdict.tenant, plan.certain_until, plan.requested_at)
+    anchor = against.nightly.anchor if against.nightly else None
     try:
-        guard(question.plan, question.host)
+        guard(plan, question.host)
         with sql.writable_copy(
             question.host, name, statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS, commit=False
         ) as copy:
-            tested = run_self_test(copy, verdict, seed, anchor=None, baseline=NOTHING_ACCEPTED)
+            tested = run_self_test(copy, verdict, seed, anchor=anchor, baseline=against.baseline)
     except (NotTheCopyError, sql.DatabaseUnavailableError) as error:
         return SelfTested(database=name, seed=seed, problem=str(error))
     return SelfTested(

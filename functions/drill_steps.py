@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel
 
 from functions.anchors import examine_copy, reference
+from functions.document_checks import with_documents
 from functions.drill_admission import AUTOMATION, give_back_turn, shown, state, stopped
 from functions.records import write_record
 from shared.backup_verification import registry
@@ -120,7 +121,9 @@ def verify_books(data: Any) -> dict[str, Any]:
     plan = DrillPlan.model_validate(data["plan"])
     database = DatabaseUnderTest.model_validate(data["database"])
     source_newest = data["source_newest_write"]
-    against = reference(plan.environment, plan.server, database.name, database.tenant, plan.target, plan.requested_at)
+    against = reference(
+        plan.environment, plan.server, database.name, database.tenant, plan.certain_until, plan.requested_at
+    )
     with _open(str(data["host"]), database.name) as copy:
         books = examine_copy(
             copy,
@@ -130,6 +133,7 @@ def verify_books(data: Any) -> dict[str, Any]:
             plan.target,
             datetime.fromisoformat(source_newest) if source_newest else None,
         )
+        books = with_documents(books, copy, plan.environment, plan.id)
     return books.model_dump(mode="json")
 
 
@@ -200,7 +204,6 @@ def reap(entry: Entry, now: datetime) -> None:
     plan = entry.plan
     if entry.state is EntryState.KEPT and entry.kept_until is not None and now < entry.kept_until:
         return
-    was_kept = entry.kept_until is not None and entry.state is not EntryState.CLOSED
     if entry.state is EntryState.CLOSED and postgres_servers.get(plan.server_id) is None:
         gone_at = entry.closed_at
     else:
@@ -209,28 +212,31 @@ def reap(entry: Entry, now: datetime) -> None:
         _delete(plan.server_id)
         if postgres_servers.get(plan.server_id) is not None:
             return  # the next tick goes on
+        if entry.kept_until is not None and entry.state is not EntryState.CLOSED:
+            _tell_removed(entry, entry.kept_until)
         gone_at = registry.move_entry(state(), plan.id, EntryState.CLOSED, now).closed_at
     give_back_turn(plan.id)
-    if was_kept and gone_at is not None:
-        _tell_removed(entry, gone_at)
     if entry.evidence is None and gone_at is not None:
         phases = {Phase.REQUESTED: plan.requested_at, Phase.REMOVED: gone_at}
         failure = "the drill ended without a report (terminated or lost); the reaper removed what it left"
         _report(conclude(plan, phases, (), [failure], gone_at))
 
 
-def _tell_removed(entry: Entry, gone_at: datetime) -> None:
-    """Record and tell that a copy which was kept for people is gone: the drill's verdict could not say it yet."""
+def _tell_removed(entry: Entry, kept_until: datetime) -> None:
+    """Record and tell that a copy which was kept for people is gone: the drill's verdict could not say it yet.
+
+    Before the entry is closed, and with the same words each time: a tick that dies in between tells it again.
+    """
     from shared.evidence.record import Kind, Record
 
     plan = entry.plan
-    body = {"removed": plan.server_id, "gone_at": gone_at.isoformat(), "kept_until": str(entry.kept_until)}
+    body = {"removed": plan.server_id, "kept_until": kept_until.isoformat()}
     write_record(
         Record(
             automation=AUTOMATION,
             kind=Kind.DRILL,
             subject=plan.id,
-            time=gone_at,
+            time=kept_until,
             environment=plan.environment,
             estate_version=plan.estate_version,
             app_version=VERSION,
@@ -243,7 +249,7 @@ def _tell_removed(entry: Entry, gone_at: datetime) -> None:
                 id=f"{plan.id}:removed",
                 type="Closekeeper.BackupVerification.KeptCopyRemoved",
                 subject=f"environments/{plan.environment}/servers/{plan.server}",
-                time=gone_at,
+                time=kept_until,
                 data={"drill": plan.id, **body},
             )
         ]

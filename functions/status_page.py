@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 
-from functions import backup_inventory, drill_steps, estate_in_force
+from functions import backup_inventory, drill_requests, drill_steps, estate_in_force
 from functions.change_execution import services
 from functions.routing import Answer, Call, Route, add_routes
 from shared.changes import governance
@@ -66,6 +66,7 @@ def _declared(now: datetime) -> dict[str, Any]:
         "coming": calendar.events_between(now, now + _DAYS_AHEAD),
         "missing_feeds": calendar.missing_feeds,
         "backups": backup_inventory.newest_standings(),
+        "overdue": [one for one in drill_requests.covered_servers(now) if one.overdue],
     }
 
 

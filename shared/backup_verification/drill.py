@@ -133,6 +133,12 @@ class DrillPlan(_Model):
     self_test: bool = False
     """Whether faults are put into the copy after the verdict, which the checks must find."""
 
+    @property
+    def certain_until(self) -> datetime:
+        """Until when everything that was written must be there: the paired region may be behind by its objective."""
+        behind = self.rpo_seconds if self.kind is DrillKind.GEO_RESTORE else 0
+        return self.target - timedelta(seconds=behind)
+
 
 class Phase(StrEnum):
     """The moments that a drill's time is split by."""

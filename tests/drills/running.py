@@ -78,6 +78,14 @@ class App:
         """The end of the host's log."""
         return (self.host.config.data / "logs" / "host.jsonl").read_text()[-6000:]
 
+    def await_that(self, holds: Callable[[], Any], seconds: float = 30) -> Any:
+        """What the question answers once it is true."""
+        deadline = time.monotonic() + seconds
+        while not (answer := holds()):
+            assert time.monotonic() < deadline, f"it never came to be\n{self.log()}"
+            time.sleep(0.2)
+        return answer
+
     def await_idle(self) -> None:
         """Wait until everything that was fired has run."""
         deadline = time.monotonic() + 60
@@ -154,6 +162,17 @@ class App:
         """What was told about a drill, as a receiver sees it that drops what it has seen: by event id."""
         received = (kept.event for kept in self.estate.azure.events.received)
         return list({event.id: dict(event.body) for event in received if event.id == drill}.values())
+
+
+def declare(estate: EmbeddedEstate, folder: Path, *changes: tuple[str, str]) -> str:
+    """A copy of the estate's file with these changes, as a setting for the app."""
+    text = estate.local_estate_file.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    file = folder / "estate.yaml"
+    file.write_text(text)
+    return str(file)
 
 
 @contextmanager

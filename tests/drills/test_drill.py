@@ -9,7 +9,7 @@ import pytest
 
 from local.embedded_estate import EmbeddedEstate
 from local.functions_host.faults import Faults
-from tests.drills.running import App, app
+from tests.drills.running import App, app, declare
 
 
 def assert_one_clean_drill(running: App, drill: str, report: dict[str, object]) -> None:
@@ -63,7 +63,8 @@ def test_the_same_key_is_the_same_drill(estate: EmbeddedEstate, tmp_path: Path) 
 
 
 def test_the_schedule_starts_the_drill_that_is_due_once(estate: EmbeddedEstate, tmp_path: Path) -> None:
-    with app(estate, tmp_path) as running:
+    file = declare(estate, tmp_path, ("within: Mon-Thu 20:00-04:00", "not_during: []"))
+    with app(estate, tmp_path / "host", ESTATE_FILE=file) as running:
         listed = {drill["id"] for drill in running.api.get("/api/drills").json()["value"]}
         for old in listed:  # as if nothing had ever been drilled
             estate.state.delete_blob(f"drills/{old}.json")
@@ -99,7 +100,7 @@ def mortal(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -> 
         yield running
 
 
-WORK_ITEMS = 21
+WORK_ITEMS = 25
 """The least that a drill consists of, however fast the restore and the removal are."""
 
 

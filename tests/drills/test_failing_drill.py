@@ -1,11 +1,16 @@
 """Drills that must fail, and say why, and still clean up."""
 
 import shutil
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from local.azure.faults import Fault
+import pytest
+
+from local.azure.faults import Fault, OperationFault
 from local.embedded_estate import EmbeddedEstate
-from tests.drills.running import STRANGER, App, app
+from tests.drills.running import STRANGER, App, app, declare
 
 
 def assert_failed_and_torn_down(running: App, report: dict[str, object], *words: str) -> None:
@@ -120,3 +125,85 @@ def test_what_is_not_in_the_registry_is_never_removed(estate: EmbeddedEstate, tm
             running.drill("beside-a-stranger")
     finally:
         assert estate.azure.flexible_server(stranger).state == "Ready"
+
+
+def test_a_restore_that_hangs_fails_in_time_and_leaves_nothing(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    file = declare(estate, tmp_path, ("time_limit: 9h # longer than the 8h of the standard tier", "time_limit: 10s #"))
+    estate.azure.servers.behaviour.delete_interrupts = True
+    hanging = Fault(service="arm", method="PUT", path="-drill-", operation=OperationFault(never_ends=True))
+    estate.azure.faults.add(hanging)
+    try:
+        with app(estate, tmp_path / "host", ESTATE_FILE=file) as running:
+            report = running.drill("hangs")
+            assert_failed_and_torn_down(running, report, "the restore was not done in time")
+            assert (report["rto_seconds"], report["cost"]["spent"]) == (None, 0.1982)
+    finally:
+        estate.azure.faults.clear()
+        estate.azure.servers.behaviour.reset()
+
+
+def test_a_restore_that_azure_gives_up_fails_with_azures_words(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    given_up = OperationFault(code="ServerCapacityUnavailable", message="No capacity is left in this zone.")
+    estate.azure.faults.add(Fault(service="arm", method="PUT", path="-drill-", operation=given_up))
+    try:
+        with app(estate, tmp_path) as running:
+            report = running.drill("given-up")
+            assert_failed_and_torn_down(running, report, "ServerCapacityUnavailable: No capacity is left in this zone.")
+    finally:
+        estate.azure.faults.clear()
+
+
+def test_a_restore_that_succeeds_into_the_wrong_state_fails(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    """The operation succeeds, and the copy has lost the tail of the books: it is older than what was asked for."""
+    cluster = estate.server("production", "erp").cluster
+    assert cluster is not None
+    cluster.archive_now()
+    real, lag = type(cluster).restore, timedelta(seconds=3)
+
+    def restore_less(*arguments: Any, **options: Any) -> Any:
+        options["target"] = (options["target"] or datetime.now(UTC)) - lag
+        return real(*arguments, **options)
+
+    ((line,),) = cluster.run_sql("select max(id) from account_move_line", database="contoso")
+    change = "update account_move_line set write_date = now() at time zone 'utc' {} where id = %s"
+    file = declare(estate, tmp_path, ("critical: { rpo: 5m", "critical: { rpo: 1s"))
+    with app(estate, tmp_path / "host", ESTATE_FILE=file) as running:
+        type(cluster).restore = restore_less  # type: ignore[method-assign]
+        try:
+            time.sleep(lag.total_seconds())
+            cluster.run_sql(change.format(""), [line], database="contoso")
+            cluster.archive_now()
+            report = running.drill("wrong-state")
+        finally:
+            type(cluster).restore = classmethod(real.__func__)  # type: ignore[method-assign, attr-defined]
+        assert_failed_and_torn_down(running, report, "RPO missed: the newest write that came back")
+
+
+CREATE_IS_NOT_HEARD = Fault(service="arm", method="PUT", path="-drill-", drop="after")
+OPERATION_IS_NOT_HEARD = Fault(service="arm", method="GET", path="azureAsyncOperation", times=3, drop="before")
+
+
+@pytest.mark.parametrize("first", [CREATE_IS_NOT_HEARD, OPERATION_IS_NOT_HEARD], ids=["create", "operation"])
+def test_a_network_that_is_lost_in_the_middle_is_waited_for(
+    estate: EmbeddedEstate, tmp_path: Path, first: Fault
+) -> None:
+    """Answers that never come, before and after the effect, and a control plane that stumbles."""
+    lost = [
+        first,
+        Fault(service="arm", method="GET", path="-drill-", first=2, times=3, status=503, retry_after=1),
+        Fault(service="arm", method="PATCH", path="-drill-", drop="after"),
+        Fault(service="arm", method="DELETE", path="-drill-", drop="after"),
+        Fault(service="event_grid", times=2, status=503),
+    ]
+    for fault in lost:
+        estate.azure.faults.add(fault)
+    try:
+        with app(estate, tmp_path) as running:
+            report = running.drill(f"lost-network-{first.method}")
+            assert report["failures"] == []
+            assert (report["outcome"], report["removed"]) == ("passed", True)
+            assert running.temporary_servers() == []
+            assert [fault.path for fault in lost if not fault.applied] == []
+            assert len(running.records(report["id"])) == len(running.events(report["id"])) == 1
+    finally:
+        estate.azure.faults.clear()
