@@ -18,6 +18,7 @@ from shared.backup_verification.database import Database
 from shared.backup_verification.documents.report import Documents
 from shared.backup_verification.findings import NOTHING_ACCEPTED, Accepted, Baseline, Fault, Finding, Severity, finding
 from shared.backup_verification.hash_chain import broken_moves
+from shared.backup_verification.signed_entries import signed_entries
 from shared.backup_verification.spread import Spread
 
 __all__ = ["Books", "Finding", "accept", "examine", "is_ledger", "look_at_live", "newest_business_write"]
@@ -162,7 +163,7 @@ class Look:
         situation = Situation(catalogue, anchor)
         is_sealed = catalogue.has("account_move", "inalterable_hash", "secure_sequence_number", "sequence_prefix")
         with Spread(databases) as spread:
-            chain = spread.ask(broken_moves) if is_sealed else None
+            chain = spread.ask(lambda database: _chain(database, catalogue)) if is_sealed else None
             now = spread.ask(lambda database: take_anchor(database, up_to=anchor)) if anchor else None
             # The longest first: those that walk all pages are the last on the list.
             answers = {check.name: spread.ask(_question(check, situation)) for check in reversed(checks.ALL)}
@@ -177,14 +178,24 @@ class Look:
                 self.findings.extend(anchor_comparison.compare(anchor, now.result(), self.baseline))
         return sealed
 
-    def _judge_chain(self, sealed: int, broken: Sequence[Fault]) -> int:
+    def _judge_chain(self, sealed: int, broken: Sequence[Fault], signed: frozenset[int]) -> int:
         self._judge(
             HASH_CHAIN,
             Severity.CRITICAL,
             "entries changed after they were sealed by Odoo's hash chain",
             "Every sealed entry still has the hash that Odoo gave it, after the hash of the entry before it.",
-            broken,
+            [fault for fault in broken if fault.id not in signed],
         )
+        if signed:
+            self.findings.append(
+                Finding(
+                    check=HASH_CHAIN,
+                    message=f"{len(signed)} entries are signed, as in Portugal: their signatures were not verified",
+                    severity=Severity.NOTE,
+                    explanation="A signature is verified with the company's key, which no ledger holds.",
+                    count=len(signed),
+                )
+            )
         return sealed
 
     def _judge(
@@ -213,3 +224,8 @@ class Look:
 
 def _question(check: Check, situation: Situation) -> Callable[[Database], list[Fault] | str | None]:
     return lambda database: check.faults(database, situation)
+
+
+def _chain(database: Database, catalogue: Catalogue) -> tuple[int, list[Fault], frozenset[int]]:
+    sealed, broken = broken_moves(database)
+    return sealed, broken, signed_entries(database, catalogue, broken)

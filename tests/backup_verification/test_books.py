@@ -1,18 +1,23 @@
 """The checks on whole databases: no finding on healthy ones beyond what is known; what applies is by what is there."""
 
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import Connection
 
+from local.odoo import generate
+from local.odoo.damage import INJURIES
+from local.postgres import PostgresCluster, binary
 from shared.backup_verification import anchor_comparison, checks
 from shared.backup_verification.anchors import take_anchor
 from shared.backup_verification.books import Books, accept, examine
 from shared.backup_verification.findings import NOTHING_ACCEPTED, Severity
 from shared.platforms.sql import ReadOnlyDatabase
-from tests.local.odoo.conftest import VARIANTS, GenerateDatabase, RealDatabase
+from tests.local.odoo.conftest import VARIANTS, GenerateDatabase, RealDatabase, profile
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -137,3 +142,52 @@ def test_findings_stay_small_however_much_is_wrong(generated: GenerateDatabase) 
     assert len(finding.rows) == 20
     assert f"and {finding.count - 20} more" in finding.message
     assert len(books.model_dump_json()) < 20_000
+
+
+def test_signed_entries_of_portugal_are_counted_and_others_judged(generated: GenerateDatabase) -> None:
+    connection, summary = generated(**VARIANTS["version 18"])
+    signature = "$1$" + "Zm9v" * 43
+    sign = "update account_move set inalterable_hash = %s where id = (select max(id) from account_move where "
+    with connection.transaction(force_rollback=True):
+        connection.execute("create table if not exists res_country (id int, code varchar)")
+        connection.execute("alter table res_company add column if not exists account_fiscal_country_id int")
+        connection.execute("insert into res_country (id, code) values (1183, 'PT'), (1069, 'DE')")
+        connection.execute("update res_company set account_fiscal_country_id = 1183")
+        connection.execute(sign + "inalterable_hash <> '')", [signature])
+        portuguese = examine(ReadOnlyDatabase(connection), "odoo", "contoso", NOW, None)
+        connection.execute("update res_company set account_fiscal_country_id = 1069")
+        german = examine(ReadOnlyDatabase(connection), "odoo", "contoso", NOW, None)
+        connection.execute("update res_company set account_fiscal_country_id = 1183")
+        connection.execute(sign + "inalterable_hash like '$4$%%')", ["$4$" + "0" * 64])
+        altered = examine(ReadOnlyDatabase(connection), "odoo", "contoso", NOW, None)
+    assert portuguese.hashed_moves == summary.hashed_moves
+    assert failing(portuguese) == {}
+    assert [finding.count for finding in portuguese.findings if finding.check == "hash chain"] == [1]
+    assert failing(german) == {"hash chain": 1}
+    assert failing(altered).keys() == {"hash chain"}
+
+
+def test_a_logical_copy_has_no_finding(cluster: PostgresCluster, new_database: Callable[[], Connection]) -> None:
+    """A dump spells definitions otherwise; what they say is the same."""
+    source, copy = new_database(), new_database()
+    generate(source, profile("dumped", **VARIANTS["tiny"]))
+    with source.transaction(force_rollback=True):
+        anchor, baseline = take_anchor(ReadOnlyDatabase(source)), accept(ReadOnlyDatabase(source))
+    dump = subprocess.run([binary("pg_dump"), "-Fc", cluster.dsn(source.info.dbname)], check=True, capture_output=True)
+    restore = [binary("pg_restore"), "--no-owner", "-d", cluster.dsn(copy.info.dbname)]
+    subprocess.run(restore, input=dump.stdout, check=True, capture_output=True)
+    books = examined(copy, anchor=anchor, baseline=baseline)
+    assert [finding for finding in books.findings if finding.severity is not Severity.NOTE] == []
+
+
+def test_two_connections_say_what_one_says(cluster: PostgresCluster, new_database: Callable[[], Connection]) -> None:
+    source = new_database()
+    generate(source, profile("asked", **VARIANTS["version 16"]))
+    with source.transaction(force_rollback=True):
+        anchor = take_anchor(ReadOnlyDatabase(source))
+    for injury in ("change_amount", "deactivate_cron", "half_upgrade"):
+        INJURIES[injury](source)
+    with psycopg.connect(cluster.dsn(source.info.dbname)) as other:
+        beside = [ReadOnlyDatabase(other)]
+        assert examined(source, anchor=anchor, beside=beside) == examined(source, anchor=anchor)
+    assert failing(examined(source, anchor=anchor)).keys() >= {"hash chain", "anchor: crons", "modules are settled"}
