@@ -90,6 +90,7 @@ def _live_databases(estate: "Estate") -> Iterator[Live]:
 
 def _look(estate: "Estate", policy: "BackupVerification", live: Live, now: datetime) -> None:
     """Take the night's anchor unless it is there, and see that it is on record."""
+    import psycopg
     from azure.core.exceptions import AzureError
 
     state = _state()
@@ -105,7 +106,7 @@ def _look(estate: "Estate", policy: "BackupVerification", live: Live, now: datet
                 return
             kept = nightly.keep(state, taken)
             nightly.forget(state, live.environment, live.server, live.database, now - policy.anchors.keep)
-    except (sql.DatabaseUnavailableError, AzureError) as error:
+    except (sql.DatabaseUnavailableError, psycopg.Error, AzureError) as error:
         _LOG.warning("no anchor of %s/%s/%s yet: %s", live.environment, live.server, live.database, error)
         return
     _tell(kept)

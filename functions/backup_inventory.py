@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from functions import estate_in_force
 from functions.change_execution import services
 from functions.records import write_record
 from functions.routing import Answer, Call, Problem, Route, add_routes
+from shared.backup_verification import nightly
 from shared.backup_verification.findings import Severity
 from shared.backup_verification.inventory import standing as standings
 from shared.backup_verification.inventory.dumps import DumpSeen, judge_dumps, show_dumps
@@ -56,6 +58,7 @@ _LOG = logging.getLogger("closekeeper.backup_inventory")
 _AUTOMATION = "backup_verification"
 _AT_ONCE = 8
 _STATEMENT_TIMEOUT_SECONDS = 60
+_NIGHTS_MAY_BE_LATE = timedelta(days=2)
 _DUMPS_ARE_WRITTEN_WITHIN = timedelta(hours=1)
 
 type Look = tuple[list[Shown], list[BackupFinding]]
@@ -160,7 +163,13 @@ def _look_at_server(estate: "Estate", environment: str, promise: ServerPromise, 
                     answers.append(ask(live_database, spans, now))
             except (sql.DatabaseUnavailableError, psycopg.Error) as error:
                 unreadable[database] = str(error).strip().partition("\n")[0]
-        live = together(answers, unreadable)
+        late = now - _NIGHTS_MAY_BE_LATE
+        unanchored = tuple(
+            database
+            for database in declared.databases
+            if not nightly.is_anchored_since(_state(), environment, promise.name, database, late)
+        )
+        live = replace(together(answers, unreadable), unanchored=unanchored)
     return [show_server(promise.name, seen)], judge_server(promise, seen, live, now)
 
 

@@ -99,6 +99,12 @@ def before(container: BlobContainer, environment: str, server: str, database: st
             yield kept
 
 
+def is_anchored_since(container: BlobContainer, environment: str, server: str, database: str, since: datetime) -> bool:
+    """Whether there is a look of a night at or after that instant."""
+    place = folder(environment, server, database)
+    return any(True for _ in container.list(place, start_from=_name(place, since)))
+
+
 def forget(container: BlobContainer, environment: str, server: str, database: str, older_than: datetime) -> None:
     """Delete the looks at one database that were due before that instant."""
     place = folder(environment, server, database)

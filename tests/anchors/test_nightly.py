@@ -104,6 +104,15 @@ def test_what_is_too_old_is_forgotten_and_nothing_else(anchor: Anchor) -> None:
     assert len(list(container.list())) == 4
 
 
+def test_whether_there_is_a_look_since(anchor: Anchor) -> None:
+    container = MemoryBlobContainer()
+    nightly.keep(container, looked(anchor, NIGHT))
+    assert nightly.is_anchored_since(container, *PLACE, NIGHT)
+    assert nightly.is_anchored_since(container, *PLACE, NIGHT - DAY)
+    assert not nightly.is_anchored_since(container, *PLACE, NIGHT + timedelta(seconds=1))
+    assert not nightly.is_anchored_since(container, "production", "erp", "other", NIGHT)
+
+
 def test_a_kept_look_is_small(generated: GenerateDatabase) -> None:
     connection: Connection = generated(**VARIANTS["version 18"])[0]
     container = MemoryBlobContainer()

@@ -127,6 +127,13 @@ def test_a_log_that_does_not_leave_the_server_breaks_the_rpo_once_something_wait
     assert of_server(HEALTHY, LiveAnswers(archiving=recovered)) == {}
 
 
+def test_a_database_without_anchors_is_told_once_its_server_is_two_days_old() -> None:
+    late = LiveAnswers(unanchored=("contoso", "fabrikam"))
+    assert of_server(HEALTHY, late) == {"nightly anchors": "not looked at for two nights: contoso, fabrikam"}
+    young = replace(HEALTHY, created=NOW - DAY, earliest_restore=NOW - DAY, full=HEALTHY.full[-1:])
+    assert of_server(young, late) == {}
+
+
 def test_vault_backups_are_looked_for_where_they_are_declared() -> None:
     promise = replace(PROMISE, long_term=3660 * DAY)
     assert "there is no vault backup" in of_server(HEALTHY, promise=promise)["long-term backups"]

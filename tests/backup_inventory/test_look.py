@@ -235,3 +235,15 @@ def test_an_environment_whose_word_was_not_told_is_told_by_the_next_look(
             account.blob_service = kept
         assert told(estate, "storage/documents")[len(told_before) :] == [("found", "soft delete")]
         looked(running)
+
+
+def test_vault_backups_are_looked_for_in_azure(estate: EmbeddedEstate, dumped: Any, tmp_path: Path) -> None:
+    server = estate.server("production", "erp")
+    vault = declared(estate, tmp_path, "    geo_redundant: true\n", "    geo_redundant: true\n        long_term: 10y\n")
+    with app(estate, tmp_path / "host", **vault) as running:
+        assert checks(looked(running)) == {("servers/erp", "long-term backups")}
+        server.long_term.append(datetime.now(UTC))
+        try:
+            assert looked(running)["findings"] == []
+        finally:
+            server.long_term.clear()

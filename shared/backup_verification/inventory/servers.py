@@ -13,6 +13,7 @@ from shared.backup_verification.inventory.finding import BackupFinding, Shown, T
 
 _SLACK = timedelta(hours=26)  # snapshots are daily, in a window of the service's choice
 _RAREST_VAULT_BACKUP = timedelta(days=32)
+_NIGHTS_MAY_BE_LATE = timedelta(days=2)
 _BROKEN = {"Disabled", "Dropping", "Inaccessible"}
 _SHORTEST_RPO = timedelta(minutes=5)  # what the service documents for its continuous backup
 
@@ -70,11 +71,13 @@ class Archiving:
 
 @dataclass(frozen=True, slots=True)
 class LiveAnswers:
-    """What the server's databases say. `unreadable` says of databases why they could not be asked."""
+    """What the server's databases say. `unreadable` says of databases why they could not be asked; `unanchored` are
+    those that no night has been taken of for two days."""
 
     unsaved: tuple[Unsaved, ...] = ()
     archiving: Archiving = Archiving()
     unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
+    unanchored: tuple[str, ...] = ()
 
 
 def late_spans(backups: ServerBackups, promise: ServerPromise, now: datetime) -> list[Span]:
@@ -116,6 +119,14 @@ def judge_server(
     _judge_backups(told, promise, backups, live.unsaved, now)
     _judge_settings(told, promise, backups, now)
     _judge_archiving(told, promise, live.archiving, now)
+    settled = backups.created is None or now - backups.created > _NIGHTS_MAY_BE_LATE
+    if live.unanchored and settled:
+        told.add(
+            "nightly anchors",
+            Severity.WARNING,
+            f"not looked at for two nights: {', '.join(live.unanchored)}",
+            "A drill is held against the newest anchor before its target; without one a lost tail cannot be seen.",
+        )
     for database, why in live.unreadable.items():
         told.add(
             f"database {database} answers",
