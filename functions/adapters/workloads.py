@@ -4,6 +4,7 @@ Facts: `replicas`; `autoscaling`, on or off (off where nothing scales it); `min`
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -24,12 +25,16 @@ from shared.platforms.kubernetes import (
     Object,
     selects,
 )
-from shared.platforms.kubernetes_workloads import KINDS, Patch, Workload
+from shared.platforms.kubernetes_workloads import KINDS, Autoscaler, Patch, Workload
 
 _API_RATE = Rate(burst=50, every=timedelta(milliseconds=20))
 _READINGS_KEPT = 1000
+_SCALERS_KEPT_SECONDS = 5.0
 _AUTOSCALING = {"sleep": "off", "wake": "released"}
 _UNDONE = {"sleep": "released", "wake": "off"}
+
+
+type Scalers = dict[tuple[str, str, str], Autoscaler]
 
 
 class Workloads:
@@ -38,6 +43,7 @@ class Workloads:
     def __init__(self, connect: Callable[[str], Cluster] = managed_clusters.connect) -> None:
         self._connect = connect
         self._readings: dict[str, Workload] = {}
+        self._scalers: dict[tuple[str, str], tuple[float, Scalers]] = {}
         self._lock = threading.Lock()
 
     def tolls(self, change: Change) -> Sequence[Toll]:
@@ -65,6 +71,7 @@ class Workloads:
 
     def verify(self, change: Change, wanted: State) -> Verified:
         """See `Adapter`: asleep when the pods are gone, awake when they are Ready."""
+        self._scalers.pop(_place(KubernetesTarget.parse(change.target)), None)
         now = self._read(change)
         if not now.settled:
             return Verified(False, "its controller has not seen the change yet")
@@ -76,7 +83,10 @@ class Workloads:
         for fact in ("min", "max"):
             if fact in wanted and _facts(now)[fact] != wanted[fact]:
                 return Verified(False, f"{fact} is {_facts(now)[fact]}")
-        return self._verify_pods(change, now, _wanted_replicas(wanted, now))
+        replicas, least = wanted.get("replicas"), wanted.get("min")
+        if isinstance(least, int) and now.autoscaled and now.ready < least:
+            return Verified(False, f"{now.ready} of at least {least} pods are Ready")
+        return self._verify_pods(change, now, replicas if isinstance(replicas, int) else None)
 
     def undo(self, change: Change, original: State, key: str) -> Acted:
         """See `Adapter`."""
@@ -108,8 +118,11 @@ class Workloads:
             return Acted(Act.FAILED, detail=str(error))
         cluster = self._cluster(change)
         for patch in patches:
+            if patch.kind is not now.kind:
+                self._scalers.pop(_place(KubernetesTarget.parse(change.target)), None)
             answer = written(lambda patch=patch: _send(cluster, patch))
             if answer.act is not Act.DONE:
+                self._scalers.pop(_place(KubernetesTarget.parse(change.target)), None)
                 return answer
         return Acted(Act.DONE, detail=f"{len(patches)} patches")
 
@@ -146,10 +159,25 @@ class Workloads:
     def _workload(self, cluster: Cluster, target: KubernetesTarget) -> Workload:
         kind = _kind(target)
         obj = cluster.get(kind, target.namespace, target.name)
-        scalers = kubernetes_workloads.autoscalers(
+        scaler = self._scalers_at(cluster, target).get((target.namespace, target.kind, target.name))
+        return kubernetes_workloads.workload(kind, obj, scaler)
+
+    def _scalers_at(self, cluster: Cluster, target: KubernetesTarget) -> Scalers:
+        """The namespace's autoscalers, for the many changes of one moment; a write to one that changed is refused."""
+        place, now = _place(target), time.monotonic()
+        known = self._scalers.get(place)
+        if known is not None and now < known[0]:
+            return known[1]
+        found = kubernetes_workloads.autoscalers(
             _list(cluster, SCALED_OBJECTS, target.namespace), _list(cluster, AUTOSCALERS, target.namespace)
         )
-        return kubernetes_workloads.workload(kind, obj, scalers.get((target.namespace, target.kind, target.name)))
+        self._scalers = {key: kept for key, kept in self._scalers.items() if now < kept[0]}
+        self._scalers[place] = (now + _SCALERS_KEPT_SECONDS, found)
+        return found
+
+
+def _place(target: KubernetesTarget) -> tuple[str, str]:
+    return target.cluster.casefold(), target.namespace
 
 
 def _kind(target: KubernetesTarget) -> Kind:
@@ -177,13 +205,6 @@ def _facts(now: Workload) -> State:
     if now.autoscaler is not None:
         facts["min"], facts["max"] = now.autoscaler.bounds
     return facts
-
-
-def _wanted_replicas(wanted: State, now: Workload) -> int | None:
-    replicas, least = wanted.get("replicas"), wanted.get("min")
-    if isinstance(replicas, int):
-        return replicas
-    return least if isinstance(least, int) and now.autoscaled else None
 
 
 def _bounds(now: Workload, wanted: State) -> list[Patch]:
