@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from functions import estate_in_force
+from functions import estate_in_force, remediation_probes, sleep_state
 from shared.job_remediation.evidence import Collector, Evidence
 from shared.job_remediation.signal import Signal
 
@@ -167,8 +167,12 @@ def _surroundings(signal: Signal) -> Evidence:
     if environment is None:
         return Evidence()
     current = estate_in_force.calendar(now).for_region(environment.region or DEFAULT_REGION).in_force(now)
+    asleep = sleep_state.asleep_on_purpose(
+        signal.environment or "", _sleeper(signal), tenant=None if signal.target.resource else signal.tenant
+    )
     return Evidence(
         {
+            "around.asleep": asleep is not None,
             "around.production": environment.stage is Stage.PRODUCTION,
             "around.frozen": Kind.FREEZE in current.stretches,
             "around.tight": Kind.TIGHTEN in current.stretches,
@@ -176,8 +180,12 @@ def _surroundings(signal: Signal) -> Evidence:
     )
 
 
-def _not_yet(collector: Collector) -> Callable[[Signal], Evidence]:
-    return lambda _: _missing(collector, "this version of the app cannot look there; a human does")
+def _sleeper(signal: Signal) -> str | None:
+    """What may sleep: the workload where the signal names one, else the resource."""
+    cluster_id, kind, name = _object_of(signal)
+    if cluster_id and signal.target.namespace and kind in ("deployment", "statefulset", "cronjob"):
+        return f"{cluster_id}//{kind}/{signal.target.namespace}/{name}"
+    return signal.target.resource
 
 
 _COLLECTORS: Mapping[Collector, Callable[[Signal], Evidence]] = {
@@ -185,6 +193,6 @@ _COLLECTORS: Mapping[Collector, Callable[[Signal], Evidence]] = {
     Collector.KUBERNETES_JOB: _kubernetes_job,
     Collector.KUBERNETES_WORKLOAD: _kubernetes_workload,
     Collector.SURROUNDINGS: _surroundings,
-    Collector.QUEUE_JOBS: _not_yet(Collector.QUEUE_JOBS),
-    Collector.CRONS: _not_yet(Collector.CRONS),
+    Collector.QUEUE_JOBS: remediation_probes.queue_jobs,
+    Collector.CRONS: remediation_probes.crons,
 }

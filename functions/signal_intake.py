@@ -80,10 +80,19 @@ async def _options_signals(call: Call) -> Answer:
 
 
 async def _follow(client: Any, told: Sequence[tuple[Known, Verdict]]) -> None:
-    """Start what is due, and tell what runs that its fault is over."""
+    """Start what is due, and tell what runs that its fault is over.
+
+    Without an estate in force nothing can be started; the register knows that it is due, and the tick starts it.
+    """
+    from shared.estate.problems import EstateInvalidError
+    from shared.estate.source import EstateUnavailableError
+
     for known, verdict in told:
         if known.is_due:
-            await start_remediation(client, known)
+            try:
+                await start_remediation(client, known)
+            except (EstateInvalidError, EstateUnavailableError) as error:
+                _LOG.error("%s waits for an estate in force: %s", known.remediation, error)
         elif verdict is Verdict.ENDS:
             await _raise_resolved(client, known)
 

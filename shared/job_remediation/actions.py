@@ -132,7 +132,10 @@ def _restart(item: Item, _: Case, says: str, context: Context) -> Change | str:
 
 def _requeue(item: Item, case: Case, says: str, context: Context) -> Change | str:
     target = f"{item['odoo']}//{item['database']}/queue.job/{item['id']}"
-    return _repeated(item, case, says, context, "odoo-queue-job", "requeue", target, {"state": "done"})
+    change = _repeated(item, case, says, context, "odoo-queue-job", "requeue", target, {"state": "done"})
+    if isinstance(change, str):
+        return change
+    return replace(change, before={name: item[name] for name in ("job", "record", "mark") if name in item})
 
 
 def _trigger_cron(item: Item, case: Case, says: str, context: Context) -> Change | str:

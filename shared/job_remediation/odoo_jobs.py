@@ -110,6 +110,8 @@ def queue_evidence(
             "job": one.job,
             "failed": not one.twin,
             "applied": applied(one),
+            "mark": one.date_started.strftime("%Y-%m-%d %H:%M:%S") if one.date_started else "",
+            **({"record": one.record} if one.record is not None else {}),
         }
         for one in alike[:MOST_ITEMS]
     ]
@@ -140,7 +142,8 @@ def cron_evidence(
             "job": one.job,
             "overdue": one in late,
             "deactivated": one in off,
-            "lastcall": one.lastcall.isoformat() if one.lastcall else "",
+            # Odoo's API tells whole seconds; what is compared with it must, too.
+            "lastcall": one.lastcall.replace(microsecond=0).isoformat() if one.lastcall else "",
             "weight": (now - one.nextcall).total_seconds(),
             "applied": "unknown",
         }

@@ -1,0 +1,187 @@
+"""Queue jobs and crons of Odoo: failed in a real database, repaired through Odoo's external API, verified."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from local.embedded_estate import EmbeddedEstate
+from local.odoo_server import OdooServer, Work
+from tests.drills.running import app
+from tests.remediation.running import Team, quick_estate
+
+TENANT = "contoso"
+KEY = "the-api-key"
+TRANSIENT = ("psycopg2.errors.SerializationFailure", "could not serialize access due to concurrent update")
+
+
+class Books:
+    """The tenant's database, as its owner sees it."""
+
+    def __init__(self, estate: EmbeddedEstate) -> None:
+        environment = estate.environments["production"]
+        self.tenant = environment.tenants[TENANT]
+        cluster = estate.server("production", self.tenant.database.server).cluster
+        assert cluster is not None
+        self.dsn = cluster.dsn
+        self.name = self.tenant.database.database
+
+    def run(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn(self.name)) as connection:
+            cursor = connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def fail_jobs(self, model: str, method: str, records: list[int], error: tuple[str, str]) -> list[int]:
+        """Failed queue jobs, and none but these; returns their ids."""
+        self.run("delete from queue_job where state in ('failed', 'pending')")
+        return [
+            self.run(
+                "insert into queue_job (uuid, model_name, method_name, state, exc_name, exc_message, records,"
+                " date_created, date_started, retry)"
+                " values ('test-' || gen_random_uuid(), %s, %s, 'failed', %s, %s, %s,"
+                " now() at time zone 'utc', (now() at time zone 'utc') - interval '1 hour', 5) returning id",
+                model,
+                method,
+                *error,
+                json.dumps({"_type": "odoo_recordset", "model": model, "ids": [record]}),
+            )[0][0]
+            for record in records
+        ]
+
+    def states(self, jobs: list[int]) -> list[str]:
+        return [self.run("select state from queue_job where id = %s", job)[0][0] for job in jobs]
+
+
+@pytest.fixture(scope="module")
+def books(estate: EmbeddedEstate) -> Books:
+    return Books(estate)
+
+
+@pytest.fixture(scope="module", params=[18, 19], ids=["xml-rpc", "json-2"])
+def odoo(estate: EmbeddedEstate, books: Books, request: pytest.FixtureRequest) -> Iterator[tuple[OdooServer, int]]:
+    with OdooServer(estate.authority, books.dsn, user="closekeeper", key=KEY) as running:
+        running.serve(books.name)
+        yield running, request.param
+
+
+@pytest.fixture(scope="module")
+def server(odoo: tuple[OdooServer, int]) -> OdooServer:
+    return odoo[0]
+
+
+@pytest.fixture(scope="module")
+def team(
+    estate: EmbeddedEstate, odoo: tuple[OdooServer, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Team]:
+    """The app whose estate names the running Odoo, and the classes of the jobs of these tests."""
+    folder: Path = tmp_path_factory.mktemp("remediation")
+    file = quick_estate(estate, folder / "declared", cron_overdue="1m")
+    declared = yaml.safe_load(file.read_text())
+    server, version = odoo
+    declared["environments"]["production"]["odoo"]["main"] |= {"url": server.url, "version": version}
+    declared["job_remediation"]["jobs"] |= {
+        "res.partner.compute_statistics": {"repeat": "A", "changes_ledger": False},
+        "account.move.action_post_batch": {"repeat": "B", "proof": "posted"},
+        "account.payment.order.*": {"repeat": "D"},
+        "test.*": {"repeat": "A"},
+    }
+    declared["job_remediation"]["probes"]["posted"] = {
+        "sql": "select id from account_move where id = %(job)s and state = 'posted'",
+    }
+    file.write_text(yaml.safe_dump(declared, sort_keys=False))
+    with app(estate, folder / "host", ESTATE_FILE=str(file), ODOO_API_KEY=KEY) as running:
+        yield Team(running)
+
+
+def told(team: Team, symptom: str, fault: str) -> dict[str, Any]:
+    """How the remediation ended of a fault that is told of now."""
+    (signal,) = team.tell(team.fires(symptom, fault, tenant=TENANT))["signals"]
+    return team.outcome(signal["remediation"])
+
+
+def test_failed_jobs_of_one_cause_are_tried_one_first_and_all_are_done_once(
+    team: Team, books: Books, server: OdooServer
+) -> None:
+    jobs = books.fail_jobs("res.partner", "compute_statistics", [1, 2, 3], TRANSIENT)
+    before = len(server.done)
+    result = told(team, "queue-jobs-failed", "all")
+    assert (result["outcome"], result["case"]) == ("fixed", "passing-error"), result
+    assert books.states(jobs) == ["done"] * 3
+    done = [each.job for each in server.done[before:]]
+    assert sorted(done) == sorted(jobs), "each once"
+    assert done[0] == jobs[0], "the canary first"
+
+
+def test_when_the_canary_fails_again_the_rest_is_left_alone(team: Team, books: Books, server: OdooServer) -> None:
+    jobs = books.fail_jobs("res.partner", "compute_statistics", [4, 5, 6], TRANSIENT)
+    server.work["res.partner.compute_statistics"] = Work(error=TRANSIENT[0], message=TRANSIENT[1])
+    try:
+        result = told(team, "queue-jobs-failed", "canary")
+    finally:
+        server.work.clear()
+    assert result["outcome"] == "escalated", result
+    assert [job for _, method, (job,) in server.calls if method == "requeue" and job in jobs] == [jobs[0]]
+
+
+def test_a_job_of_class_b_runs_again_only_when_the_probe_says_that_it_was_not_applied(
+    team: Team, books: Books, server: OdooServer
+) -> None:
+    posted = books.run("select id from account_move where state = 'posted' order by id limit 1")[0][0]
+    draft = books.run("select id from account_move where state = 'draft' order by id limit 1")[0][0]
+    (applied,) = books.fail_jobs("account.move", "action_post_batch", [posted], TRANSIENT)
+    result = told(team, "queue-jobs-failed", "applied")
+    assert result["outcome"] == "escalated"
+    assert "the probe says that it was applied" in result["left"][0]
+    assert books.states([applied]) == ["failed"]
+    (open_,) = books.fail_jobs("account.move", "action_post_batch", [draft], TRANSIENT)
+    assert told(team, "queue-jobs-failed", "not applied")["outcome"] == "fixed"
+    assert books.states([open_]) == ["done"]
+
+
+def test_a_payment_order_is_never_requeued(team: Team, books: Books, server: OdooServer) -> None:
+    jobs = books.fail_jobs("account.payment.order", "generate_payment_file", [1], TRANSIENT)
+    result = told(team, "queue-jobs-failed", "payment")
+    assert result["outcome"] == "escalated"
+    assert "class D" in result["left"][0]
+    assert books.states(jobs) == ["failed"]
+    assert not [call for call in server.calls if call[2] == (jobs[0],)]
+
+
+def test_what_the_data_is_to_blame_for_is_not_tried_again(team: Team, books: Books, server: OdooServer) -> None:
+    error = ("odoo.exceptions.UserError", "The lock date does not allow an entry on this date.")
+    jobs = books.fail_jobs("res.partner", "compute_statistics", [7], error)
+    result = told(team, "queue-jobs-failed", "data")
+    assert (result["outcome"], result["case"]) == ("escalated", "wrong-data")
+    assert books.states(jobs) == ["failed"]
+
+
+def test_an_overdue_cron_is_triggered_and_runs(team: Team, books: Books, server: OdooServer) -> None:
+    cron = _a_cron(books, "test.overdue", active=True, late="2 hours")
+    result = told(team, "cron-overdue", "overdue")
+    assert (result["outcome"], result["case"]) == ("fixed", "overdue"), result
+    assert ("ir.cron.trigger", "create", (cron,)) in server.calls
+
+
+def test_a_cron_that_odoo_deactivated_is_active_again(team: Team, books: Books, server: OdooServer) -> None:
+    cron = _a_cron(books, "test.deactivated", active=False, late="2 hours")
+    result = told(team, "cron-deactivated", "deactivated")
+    assert result["case"] == "deactivated", result
+    assert books.run("select active from ir_cron where id = %s", cron) == [(True,)]
+
+
+def _a_cron(books: Books, name: str, *, active: bool, late: str) -> int:
+    """One cron that is late or off, while all others are in time."""
+    books.run("update ir_cron set nextcall = (now() at time zone 'utc') + interval '1 day', write_uid = 2")
+    (cron,) = books.run(
+        "update ir_cron set cron_name = %s, active = %s, write_uid = 1,"
+        " lastcall = (now() at time zone 'utc') - interval '3 hours',"
+        " nextcall = (now() at time zone 'utc') - %s::interval where id = (select max(id) from ir_cron) returning id",
+        name,
+        active,
+        late,
+    )[0]
+    return cron
