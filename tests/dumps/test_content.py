@@ -205,6 +205,15 @@ def test_a_flipped_bit_and_a_cut_in_a_folder_and_a_tar_file_are_told(made: Made)
     assert told.damage in (Damage.TRUNCATED_DATA, Damage.MISSING_PART, Damage.CORRUPT_CONTENTS)
 
 
+def test_rows_that_were_cut_before_they_were_packed_are_told(made: Made) -> None:
+    container = Container.with_folder(made.folder, "contoso/")
+    largest = max(container.list(), key=lambda facts: facts.size if facts.name.endswith(".gz") else 0).name
+    blob = container.blobs.read(largest)
+    container.blobs.replace(largest, gzip.compress(gzip.decompress(blob.data)[:-200]), blob.etag)
+    content = examine_content(container.open(), Level.DECODED, "contoso", "")
+    assert (content.damage, content.level) == (Damage.TRUNCATED_DATA, Level.LISTED)
+
+
 def test_plain_sql_and_zip_files_are_told_as_such(made: Made) -> None:
     plain = made.plain.read_bytes()
     told = look({"contoso.sql": plain})
