@@ -66,11 +66,11 @@ def observe_cluster(
     """
     only = next(iter(namespaces)) if len(namespaces) == 1 else ""
     try:
-        found = _observed(connect(cluster_id), cluster_id, only, set(namespaces))
+        found = tuple(_observed(connect(cluster_id), cluster_id, only, set(namespaces)))
     except ClusterError as error:
         managed_clusters.forget(cluster_id)
         return ClusterObservation(False, unreachable(error))
-    return ClusterObservation(True, "", tuple(found))
+    return ClusterObservation(True, "", found)
 
 
 def _observed(cluster: Cluster, cluster_id: str, only: str, namespaces: set[str]) -> Iterator[ObservedWorkload]:
