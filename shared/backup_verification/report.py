@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.backup_verification import anchor_comparison, checks
 from shared.backup_verification.books import HASH_CHAIN, Books
+from shared.backup_verification.documents.report import CHECKS as DOCUMENT_CHECKS
 from shared.backup_verification.drill import DrillReport, Outcome, Phase
 from shared.backup_verification.findings import Finding, Severity
 from shared.backup_verification.registry import EvidenceReference
@@ -36,7 +37,18 @@ _OTHER_EXPLANATIONS = {
     "ledger present": "The tables of Odoo's accounting came back.",
     HASH_CHAIN: "Every sealed entry still has the hash that Odoo gave it, after the hash of the entry before it.",
     "newest write": "The newest business write in the copy is at most the RPO older than what the live database had.",
-}
+} | dict(
+    zip(
+        DOCUMENT_CHECKS,
+        (
+            "Every document that the database refers to is in its container.",
+            "A document has the size and the SHA-1 that were stored with it.",
+            "Every attachment is stored in a way that a declared container is.",
+            "What was written before the secondary region's last synchronisation is there.",
+        ),
+        strict=True,
+    )
+)
 
 
 class _Model(BaseModel):
@@ -183,7 +195,7 @@ def _steps(report: DrillReport) -> list[_Step]:
 
 
 def _check_lines(books: Books) -> list[_CheckLine]:
-    worst = {finding.check: finding.severity for finding in books.findings}
+    worst = {finding.check: finding.severity for finding in reversed(_by_weight(books.findings))}
     accepted = {each.check for each in books.accepted}
     explanations = _EXPLANATIONS | _OTHER_EXPLANATIONS
     return [

@@ -10,6 +10,7 @@ from shared.backup_verification.aftermath import InjectedFault, Kept, Neutralise
 from shared.backup_verification.anchors import take_anchor
 from shared.backup_verification.books import Books, accept, examine
 from shared.backup_verification.cost import Cost
+from shared.backup_verification.documents.report import Documents
 from shared.backup_verification.drill import (
     DatabaseUnderTest,
     DrillPlan,
@@ -53,7 +54,9 @@ def examined(connection: Connection, injuries: Sequence[str] = ()) -> tuple[Book
             INJURIES[injury](connection)
         newest = T - timedelta(hours=3, seconds=21)
         books = examine(database, "odoo", "contoso", T - timedelta(hours=3), newest, anchor=anchor, baseline=baseline)
-        books = books.model_copy(update={"newest_write": newest, "write_lag_seconds": 21.0})
+        documents = Documents(rows=61, files=53, bytes=130_000, read=20, read_bytes=50_000, orphans=2, seed="s")
+        shown = {"newest_write": newest, "write_lag_seconds": 21.0, "documents": documents}
+        books = books.model_copy(update=shown)
         test = run_self_test(database, books, 2026, anchor=anchor, baseline=baseline)
     return books, SelfTested(
         database="odoo",

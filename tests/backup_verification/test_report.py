@@ -106,6 +106,7 @@ def test_a_passed_drill_tells_all_that_an_auditor_asks(passed: DrillDocument) ->
         "12 min 43 s until the first good answer (RTO); 1 h allowed",
         "21 s from the newest write to the target (RPO); 5 min may be lost",
         "0.41 EUR",
+        "53 files behind 61 attachments were looked for; 20 of them read and compared with their stored SHA-1",
         "100 % found",
         "Kept until 2026-11-22 10:00:00 UTC",
         passed.evidence.name,
@@ -124,9 +125,19 @@ def test_every_check_is_listed_with_its_result_and_meaning(passed: DrillDocument
         findings = {finding.check: finding.severity for finding in books.findings}
         accepted = {each.check for each in books.accepted}
         for check in books.checks:
-            result = findings.get(check) or ("accepted" if check in accepted else "held")
+            result = findings.get(check, "accepted" if check in accepted else "held")
             row = rf'<th scope="row">{re.escape(check)}</th>\s*<td class="result \w+">{result}</td>\s*<td>[A-Z][^<]+\.'
             assert re.search(row, html), check
+
+
+def test_a_check_with_a_note_and_a_fault_is_as_bad_as_the_fault(failed: DrillDocument) -> None:
+    books = failed.report.books[0]
+    (fault,) = [finding for finding in books.findings if finding.check == "hash chain"]
+    note = fault.model_copy(update={"severity": "note"})
+    report = failed.report.model_copy(update={"books": (books.model_copy(update={"findings": (note, fault, note)}),)})
+    assert '<th scope="row">hash chain</th>\n    <td class="result bad">critical</td>\n    <td>Every' in render(
+        failed.model_copy(update={"report": report})
+    )
 
 
 def test_what_is_accepted_is_shown_with_the_reason(passed: DrillDocument) -> None:
