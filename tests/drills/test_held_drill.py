@@ -1,5 +1,6 @@
 """Drills that are asked for and must not act: rehearsed, stopped, paused; and that this is on record."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,3 +56,22 @@ def test_the_stop_switch_and_a_pause_hold_drills_until_they_are_gone(estate: Emb
         assert_nothing_was_done(running, running.start_drill("paused"), "refused", "migration")
         assert running.api.delete(f"/api/overrides/{paused.json()['id']}").status_code == 200
         assert running.drill("released")["outcome"] == "passed"
+
+
+def test_a_server_whose_proof_is_overdue_is_told_once(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    """Staging is declared and not there: it can never be proven, and was first seen long ago."""
+    seen = {"production/erp": datetime.now(UTC).isoformat(), "staging/erp": "2020-01-01T00:00:00Z"}
+    estate.state.upload_blob("drill-first-seen.json", json.dumps(seen), overwrite=True)
+    with app(estate, tmp_path) as running:
+        (staging,) = [
+            one for one in running.api.get("/api/drills/coverage").json()["value"] if one["environment"] == "staging"
+        ]
+        assert (staging["overdue"], staging["proven_at"], staging["every_days"]) == (True, None, 91)
+        event = f"overdue:staging:erp:{datetime.fromisoformat(staging['due_by']).isoformat()}"
+        for _ in range(2):
+            running.fire("backup_verification_tick")
+            running.await_that(lambda: running.events(event))
+            running.await_that(lambda: list(estate.state.list_blobs(name_starts_with="drill-overdue/staging/")))
+        running.await_idle()
+        assert len([kept for kept in estate.azure.events.received if kept.event.id == event]) == 1
+        assert "staging/erp: the proof was due by" in running.api.get("/api/status").text

@@ -12,13 +12,6 @@ from local.azure.flexible_servers.model import Server
 from local.embedded_estate import EmbeddedEstate
 from tests.drills.running import App, app, declare
 
-DRILLS = "  drills:\n"
-GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-erp/providers/Microsoft.Network"
-PAIRED = (
-    f"    paired_network: {{ subnet: {GROUP}/virtualNetworks/vnet-north/subnets/drills, "
-    f"dns_zone: {GROUP}/privateDnsZones/north.postgres.database.azure.com }}\n"
-)
-
 
 def source_of(estate: EmbeddedEstate) -> Server:
     return estate.server("production", "erp")
@@ -111,16 +104,14 @@ def test_without_a_network_only_the_app_is_let_in(estate: EmbeddedEstate, tmp_pa
 
 
 def test_a_geo_restore_proves_the_paired_region_as_far_as_it_is(estate: EmbeddedEstate, tmp_path: Path) -> None:
-    file = declare(estate, tmp_path, (DRILLS, DRILLS + PAIRED))
-    estate.azure.servers.subnets.add(f"{GROUP}/virtualNetworks/vnet-north/subnets/drills", "northeurope")
     estate.azure.servers.behaviour.geo_backup_lag = timedelta(seconds=2)
     try:
-        with app(estate, tmp_path / "host", ESTATE_FILE=file) as running:
+        with app(estate, tmp_path) as running:
             seen, report = during_checks(
                 running, estate, lambda copy: (copy.location, copy.network), key="geo", kind="geo-restore"
             )
             assert seen[0] == report["location"] == "northeurope"
-            assert "vnet-north" in seen[1]["delegatedSubnetResourceId"]
+            assert "vnet-erp-neu" in seen[1]["delegatedSubnetResourceId"]
             assert (report["outcome"], report["kind"]) == ("passed", "geo-restore")
             assert report["rpo_objective_seconds"] == 3600
             assert running.temporary_servers() == []
