@@ -27,12 +27,14 @@ def due(now: datetime) -> Iterator[DumpPlan]:
         return
     for place in planning.places(estate):
         restored: dict[str, datetime | None] = {}
-        for database, dump in planning.to_look_at(_dumps(estate, policy, place), place.tenants, now):
+        dumps = list(_dumps(estate, policy, place))
+        newest = {database: planning.newest_of(dumps, place.tenants, database) for database in place.tenants}
+        for database, dump in planning.to_look_at(dumps, place.tenants, now):
             tenant = place.tenants.get(database, "")
             if tenant not in restored:
                 restored[tenant] = register.last_restored(state(), place.environment, tenant) if tenant else now
             level = planning.level_for(policy, restored[tenant], now)
-            if level is Level.RESTORED and not _is_newest(estate, policy, place, dump, database):
+            if level is Level.RESTORED and dump != newest.get(database):
                 level = Level(policy.level.value)  # one restore proves the tenant's; it is the newest dump's
             plan = planning.make_plan(estate, place, dump, database, level, "", now)
             if not any(
@@ -109,11 +111,6 @@ def _dumps(estate: "Estate", policy: "Dumps", place: DumpPlace) -> Iterator[Dump
     container = estate.environments[place.environment].storage[place.account].containers[place.container]
     listing = blob_reading.readable(place.url).list()
     return dumps_in(facts for facts in listing if planning.is_dump(container, facts.name, policy.document_class))
-
-
-def _is_newest(estate: "Estate", policy: "Dumps", place: DumpPlace, dump: Dump, database: str) -> bool:
-    newest = planning.newest_of(_dumps(estate, policy, place), place.tenants, database)
-    return newest is not None and newest.name == dump.name
 
 
 def _find(place: DumpPlace, name: str) -> Dump | None:
