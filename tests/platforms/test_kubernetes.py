@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from functions.adapters.workloads import Workloads
 from local.azure.certificates import CertificateAuthority
 from local.azure.faults import Fault
 from local.azure.identity import IdentityEndpoint, ManagedIdentity, Tenant
@@ -22,6 +23,8 @@ from local.kubernetes.access import AKS_SERVER, Denial
 from local.kubernetes.clock import ClusterClock
 from local.kubernetes.controllers.pods import PodPlan
 from local.kubernetes.simulator import KubernetesSimulator
+from shared.changes.change import Change
+from shared.changes.ports import Act
 from shared.platforms import kubernetes
 from shared.platforms.credentials import credential
 from shared.platforms.kubernetes import (
@@ -46,7 +49,14 @@ from shared.platforms.kubernetes import (
     ThrottledError,
     UnavailableError,
 )
+from shared.platforms.kubernetes_workloads import NOTE
+from tests.clusters.places import change
 from tests.local.kubernetes import objects
+
+CLUSTER_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-erp/providers"
+    "/Microsoft.ContainerService/managedClusters/aks-erp"
+)
 
 _SERVERS = ["simulator"]
 if os.environ.get("KUBECONFIG") and os.environ.get("CLOSEKEEPER_TEST_KUBERNETES"):
@@ -113,6 +123,34 @@ def make(server: Cluster, namespace: str) -> Make:
 
 
 # --- any API server
+
+
+def test_the_adapter_puts_a_workload_to_sleep_and_wakes_it(server: Cluster, namespace: str, make: Make) -> None:
+    make("web", 2)
+    adapter = Workloads(lambda _: server)
+    target = f"{CLUSTER_ID}//deployment/{namespace}/web"
+    asleep = change("kubernetes-workload", target, "sleep", {"replicas": 0, "autoscaling": "off"})
+    awake = change("kubernetes-workload", target, "wake", {"replicas": 2, "autoscaling": "on"})
+    assert adapter.read_state(asleep)["replicas"] == 2
+    until_done(adapter, asleep)
+    found = server.get(DEPLOYMENTS, namespace, "web")
+    assert (found["spec"]["replicas"], found["metadata"]["annotations"][NOTE]) == (
+        0,
+        '{"found":{"replicas":2},"set":{"replicas":0}}',
+    )
+    until_done(adapter, awake)
+    found = server.get(DEPLOYMENTS, namespace, "web")
+    assert found["spec"]["replicas"] == 2
+    assert NOTE not in (found["metadata"].get("annotations") or {})
+
+
+def until_done(adapter: Workloads, wanted: Change) -> None:
+    """A controller's own write in between is a conflict, after which the executor reads anew."""
+    for _ in range(20):
+        adapter.read_state(wanted)
+        if adapter.apply(wanted, wanted.after, "k").act is Act.DONE:
+            return
+    raise AssertionError(f"busy twenty times: {wanted.target}")
 
 
 def test_version(server: Cluster) -> None:
