@@ -164,3 +164,50 @@ def test_an_anchor_that_was_changed_is_none_and_fails_the_drill(estate: Embedded
         assert report["outcome"] == "failed"
         assert found(report, "contoso")["anchor: as recorded"] == "critical"
         assert found(report, "fabrikam") == {}
+
+
+def test_an_error_that_live_books_begin_to_show_is_told_and_stays_red_until_it_is_accepted(
+    estate: EmbeddedEstate, tmp_path: Path
+) -> None:
+    with put_back(estate, "fabrikam") as act:
+        with app(estate, tmp_path / "first") as running:
+            fire(running)
+            move_back(estate, "fabrikam", days=1)
+            act(INJURIES["change_account"])
+        with app(estate, tmp_path / "second") as running:
+            fire(running)
+            assert len(anchors(estate, "fabrikam")) == 2
+            told = [dict(kept.event.body) for kept in estate.azure.events.received]
+            (event,) = {
+                each["id"]: each for each in told if each["type"] == "Closekeeper.BackupVerification.LiveBooksFinding"
+            }.values()
+            assert event["subject"] == "environments/production/tenants/fabrikam/servers/erp/databases/fabrikam"
+            assert [finding["check"] for finding in event["data"]["findings"]] == ["hash chain"]
+            report = running.drill("new-error")
+            assert report["outcome"] == "failed"
+            assert found(report, "fabrikam") == {"hash chain": "critical"}
+        accepted = "  accepted:\n    rebooked: { check: hash-chain, why: agreed with the auditor, until: 2099-12-31 }\n"
+        text = Path(estate.settings()["ESTATE_FILE"]).read_text()
+        file = tmp_path / "estate.yaml"
+        file.write_text(text.replace("  assertions:\n    no-unposted", f"{accepted}  assertions:\n    no-unposted"))
+        with app(estate, tmp_path / "third", ESTATE_FILE=str(file)) as running:
+            report = running.drill("accepted-error")
+            assert report["outcome"] == "passed", report["failures"]
+            (shown,) = books_of(report, "fabrikam")["accepted"][-1:]
+            assert (shown["check"], shown["why"][:23]) == ("hash chain", "agreed with the auditor")
+
+
+def test_the_estates_assertions_run_on_the_copies_that_they_name(estate: EmbeddedEstate, tmp_path: Path) -> None:
+    text = Path(estate.settings()["ESTATE_FILE"]).read_text()
+    mine = "    has-entries: { sql: 'select id from account_move order by id limit 2', tenants: [contoso] }\n"
+    file = tmp_path / "estate.yaml"
+    file.write_text(text.replace("  assertions:\n", f"  assertions:\n{mine}"))
+    with app(estate, tmp_path / "host", ESTATE_FILE=str(file)) as running:
+        fire(running)
+        report = running.drill("asserted")
+        assert found(report, "contoso") == {"assertion: has-entries": "error"}
+        assert found(report, "fabrikam") == {}
+        checks = {name: books_of(report, name)["checks"] for name in ("contoso", "fabrikam")}
+        assert "assertion: trial-balance" in checks["fabrikam"]
+        assert "assertion: has-entries" not in checks["fabrikam"]
+        assert [failure for failure in report["failures"] if "returned 2 rows" in failure]
