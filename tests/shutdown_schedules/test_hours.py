@@ -7,6 +7,7 @@ import pytest
 
 from shared.changes.overrides import Override
 from shared.changes.policy import OverrideKind
+from shared.estate.problems import EstateInvalidError
 from shared.shutdown_schedules.considering import Sleep
 from shared.shutdown_schedules.memory import Habit, Memory
 from shared.shutdown_schedules.wishes import Timeline, Want, Why, Wish
@@ -199,3 +200,17 @@ def test_only_the_target_that_is_kept_awake_stays_so_with_what_it_stands_on() ->
     wants = {each.name: nights.timeline(each, [held], Memory(), at, at).wish(at, "").want for each in nights.resources}
     awake = {name for name, want in wants.items() if want is Want.AWAKE}
     assert awake == {"main/web", "main/work", "erp", "erp/r1", "erp/r2"}
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        ("[workers, web, workers]", "has workers twice, so that it would wait for itself"),
+        ("[pools, web]", "has pools before web, which stands on it"),
+        ("[web, cluster, pools]", "has cluster before pools, which stands on it"),
+        ("[postgres, workers]", "has postgres before workers, which stands on it"),
+    ],
+)
+def test_an_order_in_which_steps_would_wait_for_each_other_is_refused(order: str, said: str) -> None:
+    with pytest.raises(EstateInvalidError, match=said):
+        sleep(NIGHTS + f"  order: {order}\n")

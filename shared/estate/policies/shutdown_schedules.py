@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from shared.estate.declared import Declared
 from shared.estate.inventory.places import ClusterPartReference
@@ -83,6 +83,25 @@ class Step(StrEnum):
     POSTGRES = "postgres"
 
 
+_ON_NODES = (Step.WORKERS, Step.WEB, Step.CRON_JOBS)
+_STANDS_ON = (
+    *((each, Step.POOLS) for each in _ON_NODES),
+    *((each, Step.CLUSTER) for each in (*_ON_NODES, Step.POOLS)),
+    *((each, Step.POSTGRES) for each in _ON_NODES),
+)
+
+
+def _without_circle(order: tuple[Step, ...]) -> tuple[Step, ...]:
+    """What stands on something goes before it; otherwise each would wait for the other."""
+    for step in order:
+        if order.count(step) > 1:
+            raise ValueError(f"has {step} twice, so that it would wait for itself; name each step once")
+    for above, below in _STANDS_ON:
+        if above in order and below in order and order.index(below) < order.index(above):
+            raise ValueError(f"has {below} before {above}, which stands on it; put {above} first")
+    return order
+
+
 class Schedule(Declared):
     """When something sleeps."""
 
@@ -120,7 +139,14 @@ class Schedule(Declared):
     clusters: Literal["stop", "stop pools", "zero pools", "leave"] = "stop pools"
     """What becomes of node pools: the whole cluster stops; user pools are stopped; they are scaled to zero; nothing."""
 
-    order: tuple[Step, ...] = (Step.WORKERS, Step.WEB, Step.CRON_JOBS, Step.POOLS, Step.CLUSTER, Step.POSTGRES)
+    order: Annotated[tuple[Step, ...], AfterValidator(_without_circle)] = (
+        Step.WORKERS,
+        Step.WEB,
+        Step.CRON_JOBS,
+        Step.POOLS,
+        Step.CLUSTER,
+        Step.POSTGRES,
+    )
     """The order of going to sleep; what is left out is left alone. Each step waits for the one before."""
 
     time_limit: Duration = timedelta(hours=2)
