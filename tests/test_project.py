@@ -19,6 +19,7 @@ LATER = [
     "azure.eventgrid",
     "psycopg",
     "kubernetes",
+    "polars",
     "holidays",
     "icalendar",
     "jinja2",
