@@ -155,8 +155,8 @@ def test_each_injury_is_told_by_its_own_word(documented: Callable[[Layout], Docu
     container.blobs.create(f"{books.place.prefix}zz/nobody's", b"orphan")
     found = books.verify(container)
     assert (found.missing.count, found.recoverable.count, found.orphans) == (1, 1, 1)
-    assert found.missing.first[0][1] == gone
-    assert found.recoverable.first[0][1] == kept
+    assert found.missing.names == (gone,)
+    assert found.recoverable.names == (kept,)
     without_hashes = layout is Layout.CLOUD_STORAGE  # which stores neither size nor hash
     assert (found.wrong_size.count, found.changed.count) == ((0, 0) if without_hashes else (1, 1))
     words = told(found)
@@ -165,7 +165,24 @@ def test_each_injury_is_told_by_its_own_word(documented: Callable[[Layout], Docu
     if not without_hashes:
         assert words["documents of another size than the database says"] == (Severity.CRITICAL, 1)
         assert words["documents whose content is another"] == (Severity.CRITICAL, 1)
-        assert found.changed.first[0][1] == swapped
+        assert found.changed.names == (swapped,)
+
+
+def test_what_is_told_names_attachments_by_id_and_no_document_by_name(
+    documented: Callable[[Layout], Documented],
+) -> None:
+    books = documented(Layout.FS_ATTACHMENT)
+    container = books.container()
+    gone = sorted(books.blobs)[0]
+    container.lose(gone)
+    found = books.verify(container)
+    ((id,),) = [found.missing.first]
+    with psycopg.connect(books.dsn) as connection:
+        [(stored,)] = connection.execute("select store_fname from ir_attachment where id = %s", [id]).fetchall()
+    assert stored == f"azblob://{gone}"
+    (finding,) = findings(found)
+    assert (finding.rows, finding.message) == ((id,), f"documents that are gone: attachment {id}")
+    assert gone not in found.model_dump_json()
 
 
 def test_a_sample_reads_so_many_and_the_same_ones_again(documented: Callable[[Layout], Documented]) -> None:
@@ -197,7 +214,7 @@ def test_the_secondary_region_is_told_apart_from_what_is_on_its_way(documented: 
     found = books.verify(primary, secondary)
     assert found.missing.count == 1
     assert (found.secondary_missing.count, found.secondary_pending) == (2, 0)
-    assert [name for _, name in found.secondary_missing.first] == names[1:3]
+    assert list(found.secondary_missing.names) == names[1:3]
     assert found.secondary_files == len(names) - 3
     secondary.synced = datetime.now(UTC) - timedelta(hours=1)
     found = books.verify(primary, secondary)
@@ -246,7 +263,7 @@ def test_what_goes_away_while_it_is_read_is_missing_and_time_that_is_up_is_said(
                 raise BlobNotFoundError(name)
             return super().stream(name)
 
-    assert books.verify(Vanishing(books.blobs)).missing.first[0][1] == last
+    assert books.verify(Vanishing(books.blobs)).missing.names == (last,)
     late = books.verify(books.container(), seconds=-1)
     assert (late.read, late.unread) == (0, len(books.blobs))
     assert [severity for severity, _ in told(late).values()] == [Severity.WARNING]

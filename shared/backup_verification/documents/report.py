@@ -11,19 +11,26 @@ _NAMED = 20
 
 
 class Faults(BaseModel):
-    """Faults of one kind: how many, and the first of them by id and name."""
+    """Faults of one kind: how many, and the first of them by the attachment's id.
+
+    The blobs' names stay in memory: people name documents after people, and evidence is for ever.
+    """
 
     count: int = 0
-    first: tuple[tuple[int, str], ...] = ()
+    first: tuple[int, ...] = ()
+    names: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
 
     def add(self, id: int, name: str) -> "Faults":
         """One more."""
-        first = (*self.first, (id, name)) if len(self.first) < _NAMED else self.first
-        return Faults(count=self.count + 1, first=first)
+        return self.plus(Faults(count=1, first=(id,), names=(name,)))
 
     def plus(self, other: "Faults") -> "Faults":
         """Those of both."""
-        return Faults(count=self.count + other.count, first=(self.first + other.first)[:_NAMED])
+        return Faults(
+            count=self.count + other.count,
+            first=(self.first + other.first)[:_NAMED],
+            names=(self.names + other.names)[:_NAMED],
+        )
 
 
 class Documents(BaseModel):
@@ -123,7 +130,7 @@ def findings(documents: Documents) -> Iterator[Finding]:
 
 def _of(faults: Faults, check: str, severity: Severity, complaint: str, explanation: str) -> Iterator[Finding]:
     if faults.count:
-        named = [Fault(id, f"{name} (attachment {id})", name) for id, name in faults.first]
+        named = [Fault(id, f"attachment {id}", str(id)) for id in faults.first]
         made = finding(check, severity, complaint, explanation, named)
         more = f" and {faults.count - len(named)} more" if faults.count > len(named) else ""
         yield made.model_copy(update={"count": faults.count, "message": made.message + more})
