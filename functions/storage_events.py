@@ -12,13 +12,11 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions import estate_in_force, rehydration_steps, tiering_scope
+from functions import estate_in_force, rehydration_steps, tiering_inventory
 from functions.adapters.blob_containers import AUTOMATION
 from functions.records import write_record
 from functions.rehydrations import nudge
-from shared.changes.state import Store
 from shared.storage_tiering import account_events
-from shared.storage_tiering.account_events import InventoryDone
 from shared.version import VERSION
 
 blueprint = df.Blueprint()
@@ -38,7 +36,7 @@ async def storage_events(event: func.EventGridEvent, client: Any) -> None:
     data: dict[str, Any] = said.get_json() or {}
     match kind:
         case account_events.INVENTORY_COMPLETED:
-            await asyncio.to_thread(_keep_inventory, topic, account_events.read_inventory(data))
+            await asyncio.to_thread(tiering_inventory.keep, topic, account_events.read_inventory(data))
         case account_events.LIFECYCLE_COMPLETED:
             await asyncio.to_thread(_record_lifecycle, topic, str(said.id), data, said)
         case account_events.TIER_CHANGED | account_events.CREATED:
@@ -47,22 +45,6 @@ async def storage_events(event: func.EventGridEvent, client: Any) -> None:
                 await nudge(client, await asyncio.to_thread(rehydration_steps.awaiting, topic, place[0]))
         case _:
             pass  # a subscription may bring more than was asked for
-
-
-def newest_inventory(account_id: str) -> InventoryDone | None:
-    """The newest inventory report of an account that is complete; None when none was told of."""
-    return Store(tiering_scope.state()).get(_inventory_name(account_id), InventoryDone)
-
-
-def _keep_inventory(account_id: str, done: InventoryDone) -> None:
-    """Keep the newest report that can be used; an older one that comes late changes nothing."""
-    if done.status != "Succeeded" or not done.manifest:
-        return
-
-    def newest(known: InventoryDone | None) -> InventoryDone:
-        return known if known is not None and known.scheduled_at >= done.scheduled_at else done
-
-    Store(tiering_scope.state()).update(_inventory_name(account_id), InventoryDone, newest)
 
 
 def _record_lifecycle(account_id: str, event_id: str, data: dict[str, Any], event: Any) -> None:
@@ -102,7 +84,3 @@ def _is_worth_a_look(account_id: str, container: str) -> bool:
         return False
     _nudged_at[key] = now
     return True
-
-
-def _inventory_name(account_id: str) -> str:
-    return f"tiering/inventories/{account_id.rpartition('/')[2].lower()}"

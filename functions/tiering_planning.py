@@ -1,12 +1,14 @@
 """Planning the blobs of one storage account: read them, decide, write the work lists, and say what they come to."""
 
+# polars names numpy in its annotations, which is not installed.
+# pyright: reportUnknownMemberType=false
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from functions import estate_in_force, tiering_scope
+from functions import estate_in_force, tiering_inventory, tiering_scope
 from functions.adapters.blob_containers import AUTOMATION, KIND, target_of
 from shared.changes.change import Change, Originals
 from shared.risk import Risk
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from shared.estate.inventory.storage import StorageAccount
-    from shared.estate.policies.storage_tiering import DeletionLimits
+    from shared.estate.policies.storage_tiering import DeletionLimits, StorageTiering
+    from shared.evidence.canonical import Json
     from shared.storage_tiering.account import AccountRules
     from shared.storage_tiering.decisions import Deletion, Move, Sum
     from shared.storage_tiering.plan import Plan
@@ -52,10 +55,6 @@ class _Lists:
     sums: ContainerSum = field(default_factory=ContainerSum)
 
 
-class TooManyBlobsError(Exception):
-    """A container is larger than may be listed, and the account has no inventory reports."""
-
-
 def plan_account(
     run: str, environment: str, account_name: str, only: tuple[str, ...], now: datetime
 ) -> tuple[list[Change], dict[str, Any]]:
@@ -72,7 +71,7 @@ def plan_account(
         for name in account.containers
         if not only or name in only
     }
-    plan = Plan(rules, _batches(account, lists))
+    plan = Plan(rules, _batches(environment, account, lists, now))
     for batch in plan:
         for move in batch.moves():
             _add_move(lists[move.target.container], move)
@@ -82,31 +81,63 @@ def plan_account(
     policy = estate_in_force.get().storage_tiering
     for name, each in lists.items():
         changes += _changes(run, environment, account, name, each, policy.deletions if policy else None, rules)
+    if policy is not None and policy.native_rules == "export" and not only:
+        changes += _export(run, environment, account, policy, rules)
     return changes, _summary(run, account_name, lists, plan, now)
 
 
-def _batches(account: "StorageAccount", lists: dict[str, _Lists]) -> Iterator["pl.DataFrame"]:
-    """The blobs of the containers, one after the other; those that are too many to list are left out."""
+def _batches(
+    environment: str, account: "StorageAccount", lists: dict[str, _Lists], now: datetime
+) -> Iterator["pl.DataFrame"]:
+    """The blobs of the containers: those that the newest inventory report covers from it, the others by listing."""
+    report = _report(environment, account, now)
+    covered = {name for name in lists if report is not None and report.manifest.covers(name)}
+    if report is not None and covered:
+        for frame in report.batches():
+            yield from _of_containers(frame, {name: lists[name] for name in covered})
+    for name, each in lists.items():
+        if name not in covered:
+            yield from _listed(account, name, each)
+
+
+def _report(environment: str, account: "StorageAccount", now: datetime) -> tiering_inventory.Report | None:
+    if account.inventory is None:
+        return None
+    done = tiering_inventory.newest(str(account.id))
+    return tiering_inventory.Report(environment, account, done, now) if done is not None else None
+
+
+def _of_containers(frame: "pl.DataFrame", lists: dict[str, _Lists]) -> Iterator["pl.DataFrame"]:
+    """The rows of these containers; they are counted."""
+    import polars as pl
+
+    of = pl.col("path").str.split_exact("/", 1).struct.field("field_0")
+    for (name,), part in frame.group_by(of.alias("container"), maintain_order=True):
+        if (each := lists.get(str(name))) is not None:
+            each.sums.seen += part.height
+            each.sums.bytes += int(part["size"].sum() or 0)
+            yield part
+
+
+def _listed(account: "StorageAccount", name: str, lists: _Lists) -> Iterator["pl.DataFrame"]:
+    """The blobs of one container. Where it is too large, or breaks off, nothing of it is planned."""
     from shared.platforms.blob_listing import AzureBlobListing, ContainerNotListedError
     from shared.storage_tiering.frames import batch_of
 
     policy = estate_in_force.get().storage_tiering
     most = policy.list_up_to if policy else 0
-    for name, each in lists.items():
-        listing = AzureBlobListing(f"{account.blob_address}/{name}")
-        try:
-            for page in listing.pages():
-                each.sums.seen += len(page)
-                each.sums.bytes += sum(facts.size for facts in page)
-                if each.sums.seen > most:
-                    each.sums.unplanned = (
-                        f"more than {most:,} blobs (storage_tiering.list_up_to): give the account an inventory"
-                    )
-                    break
-                if page:
-                    yield batch_of(page)
-        except ContainerNotListedError as error:
-            each.sums.unplanned = str(error)
+    sums = lists.sums
+    try:
+        for page in AzureBlobListing(f"{account.blob_address}/{name}").pages():
+            sums.seen += len(page)
+            sums.bytes += sum(facts.size for facts in page)
+            if sums.seen > most:
+                sums.unplanned = f"more than {most:,} blobs (storage_tiering.list_up_to): give the account an inventory"
+                return
+            if page:
+                yield batch_of(page)
+    except ContainerNotListedError as error:
+        sums.unplanned = str(error)
 
 
 def _add_move(lists: _Lists, move: "Move") -> None:
@@ -196,6 +227,32 @@ def _changes(
             requires_approval=bool(over),
             apply_within=_WITHIN,
         )
+
+
+def _export(
+    run: str, environment: str, account: "StorageAccount", policy: "StorageTiering", rules: "AccountRules"
+) -> Iterator[Change]:
+    """The change that writes our policy as the account's own rules, where these can say the same; none when they do."""
+    from functions.adapters import lifecycle_rules
+    from shared.storage_tiering.native_export import export
+
+    audits = any(event.keeps_documents_of for event in estate_in_force.get().calendar.events.values())
+    wanted = export(rules, longest_rehydration=policy.rehydration.longest, audits=audits)
+    ours = [cast("Json", rule) for rule in wanted.rules]
+    if ours == lifecycle_rules.ours(str(account.id)):
+        return
+    yield Change(
+        automation=AUTOMATION,
+        environment=environment,
+        kind=lifecycle_rules.KIND,
+        target=str(account.id),
+        action="export-rules",
+        occasion=run,
+        after={"rules": ours},
+        reason=f"{len(ours)} rules say what our policy says; {len(wanted.not_expressible)} steps stay with our plan",
+        risk=Risk.DISRUPTIVE,
+        originals=Originals.IGNORE,
+    )
 
 
 def over_ceiling(limits: "DeletionLimits | None", sums: ContainerSum) -> str:

@@ -107,13 +107,15 @@ def accounts_of(data: object) -> list[str]:
 def plan(data: Any) -> dict[str, Any]:
     """Plan one account of a run, from its blobs as they are now."""
     from functions.tiering_planning import plan_account
+    from shared.platforms.inventory_files import InventoryFileError
+    from shared.storage_tiering.inventory_manifest import InventoryError
     from shared.storage_tiering.native_rules import NativeRuleError
 
     run, account = Run.model_validate(data["run"]), str(data["account"])
     only = (run.request.container,) if run.request.container else ()
     try:
         changes, summary = plan_account(run.id, run.request.environment, account, only, datetime.now(UTC))
-    except (LookupError, NativeRuleError) as error:
+    except (LookupError, NativeRuleError, InventoryError, InventoryFileError) as error:
         return AccountPlan(account=account, problem=str(error)).model_dump(mode="json")
     _keep_latest(run.request.environment, account, summary)
     planned = AccountPlan(account=account, changes=[to_data(change) for change in changes], summary=summary)
@@ -187,7 +189,8 @@ def _done(change: dict[str, Any], ended: dict[str, dict[str, Any]]) -> dict[str,
     """How a change ended, and what its work list came to."""
     planned = from_data(Change, change)
     end = ended.get(planned.id, {"result": Result.SKIPPED, "detail": "not begun"})
-    work = worklist.find(tiering_scope.state(), str(planned.after["folder"]))
+    folder = planned.after.get("folder")  # writing the account's own rules has no work list
+    work = worklist.find(tiering_scope.state(), str(folder)) if folder else None
     progress = checkpoint.find(tiering_scope.state(), work) if work else None
     return {
         "id": planned.id,

@@ -10,6 +10,7 @@ def register(adapters: Adapters) -> None:
         clusters,
         cron_jobs,
         kubernetes_jobs,
+        lifecycle_rules,
         node_pools,
         odoo_crons,
         postgres_servers,
@@ -33,6 +34,7 @@ def register(adapters: Adapters) -> None:
         adapters.register("kubernetes-job", action, kubernetes_jobs.ADAPTER)
     for action in ("tier", "delete", "rehydrate"):
         adapters.register(blob_containers.KIND, action, blob_containers.ADAPTER)
+    adapters.register(lifecycle_rules.KIND, "export-rules", lifecycle_rules.ADAPTER)
     adapters.register("odoo-queue-job", "requeue", queue_jobs.ADAPTER)
     for action in ("activate", "trigger"):
         adapters.register("odoo-cron", action, odoo_crons.ADAPTER)

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.storage.blob import BlobServiceClient, ContainerClient, StandardBlobTier
+from azure.core.rest import HttpRequest
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local import azurite
 from local.azure.certificates import CertificateAuthority
@@ -74,15 +76,18 @@ class Documents:
         """The adapter, through the proxy."""
         return AzureBlobBatches(self.url)
 
-    def fill(self, names: Iterable[str], tier: str = "Hot", data: bytes = b"x") -> None:
+    def fill(self, names: Iterable[str], tier: str = "", data: bytes = b"x") -> None:
         """Blobs of one tier, uploaded past the proxy."""
-        wanted = None if tier == "Hot" else StandardBlobTier(tier)
-        with ThreadPoolExecutor(16) as pool:
-            list(
-                pool.map(
-                    lambda name: self.owner.upload_blob(name, data, overwrite=True, standard_blob_tier=wanted), names
-                )
-            )
+        client = blob_requests.pipeline(retries=True)
+        headers = {"x-ms-version": blob_requests.API_VERSION, "x-ms-blob-type": "BlockBlob"}
+        headers |= {"x-ms-access-tier": tier} if tier else {}
+
+        def put(name: str) -> None:
+            url = f"{self.owner.url}/{quote(name, safe='')}"
+            client.send_request(HttpRequest("PUT", url, headers=headers, content=data)).raise_for_status()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(put, names))
 
     def empty(self) -> None:
         """Delete everything, past the proxy."""
