@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 
-from functions import backup_inventory, drill_requests, drill_steps, estate_in_force
+from functions import backup_inventory, drill_requests, drill_steps, estate_in_force, sleep_steps
 from functions.change_execution import services
 from functions.routing import Answer, Call, Route, add_routes
+from functions.sleep_state import environments_that_sleep
 from shared.changes import governance
 from shared.identity import Role
 
@@ -65,6 +66,7 @@ def _declared(now: datetime) -> dict[str, Any]:
         "in_force": calendar.in_force(now).explain(),
         "coming": calendar.events_between(now, now + _DAYS_AHEAD),
         "missing_feeds": calendar.missing_feeds,
+        "environments": [sleep_steps.summary(name, now) for name in environments_that_sleep()],
         "backups": backup_inventory.newest_standings(),
         "overdue": [one for one in drill_requests.covered_servers(now) if one.overdue],
     }
