@@ -28,7 +28,7 @@ _RETRY = task.RetryPolicy(
 )
 _ABSENT_IS_FAILED_AFTER = 5  # looks in a row that find neither the server nor its operation
 _REMOVAL_PATIENCE = timedelta(hours=1)
-_MOST_PATIENCE = 32  # in polls, of a drill that waits for its turn
+_MOST_PATIENCE = 16  # in polls, of a drill that waits for its turn
 _RUNNING = {"RUNNING", "PENDING", "SUSPENDED"}
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
