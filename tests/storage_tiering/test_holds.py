@@ -144,7 +144,7 @@ def test_holds_that_are_over_hold_nothing() -> None:
 
 def test_the_newest_verified_backup_and_what_is_newer_stay_but_may_become_cool() -> None:
     given = [blob(f"backup/a-{NOW - age * DAY:%Y-%m-%d}.dump", age) for age in range(1, 60)]
-    given.append(blob("backup/keys/a", 600))
+    given += [blob("backup/keys/a", 600), blob("backup/a-20261101.dump", 21)]
     planned = Planned(ACCOUNT, given)
     assert planned.deleted == {f"a-{NOW - age * DAY:%Y-%m-%d}.dump" for age in range(22, 60)}
     assert "Archive" not in planned.moved.values()
