@@ -32,7 +32,7 @@ def azure(tmp_path: Path) -> Iterator[AzureSimulator]:
 
 def forget() -> None:
     credentials.credential.cache_clear()
-    resource_manager._client.cache_clear()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    resource_manager._client.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 def export(*names: str) -> Change:
