@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -87,6 +88,12 @@ class AccountRules:
     abilities: AccountAbilities = AccountAbilities()
     audited: tuple[tuple[datetime, datetime], ...] = ()
     """Fiscal years whose documents must stay at hand now, as [start, end)."""
+
+    held_containers: frozenset[str] = frozenset()
+    """Containers that are under legal hold as a whole."""
+
+    immutable_for: Mapping[str, timedelta] = MappingProxyType({})
+    """Containers with an immutability policy of their own: how long after its creation a blob stays immutable."""
 
     verified: VerifiedBackups = ()
     at_hand: tuple[Selection, ...] = ()

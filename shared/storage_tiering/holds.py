@@ -25,7 +25,7 @@ class Holds:
         """What forbids moves and deletions alike."""
         return first_reason(
             [
-                (Reason.LEGAL_HOLD, pl.col("legal_hold")),
+                (Reason.LEGAL_HOLD, pl.col("legal_hold").fill_null(value=False) | self._held_with_container()),
                 (Reason.IMMUTABLE, self._immutable() & self._immutable_stays()),
                 (Reason.LEASED, pl.col("leased")),
                 (Reason.AUDIT, self._audited()),
@@ -49,7 +49,14 @@ class Holds:
         return first_reason([(Reason.VERIFIED_BACKUP, part), (Reason.NOT_YET_VERIFIED, backup & newer)])
 
     def _immutable(self) -> pl.Expr:
-        return pl.col("immutable_until") > instant(self._rules.now)
+        of_container = any_of(
+            pl.col("path").str.starts_with(f"{container}/") & (pl.col("created") > instant(self._rules.now - period))
+            for container, period in self._rules.immutable_for.items()
+        )
+        return (pl.col("immutable_until") > instant(self._rules.now)).fill_null(value=False) | of_container
+
+    def _held_with_container(self) -> pl.Expr:
+        return any_of(pl.col("path").str.starts_with(f"{name}/") for name in self._rules.held_containers)
 
     def _immutable_stays(self) -> pl.Expr:
         return by_class(self._classes, lambda policy: pl.lit(not policy.move_immutable), pl.lit(value=True))

@@ -1,6 +1,6 @@
 """What the estate and the finance calendar say about one storage account, as the rules of a plan."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -32,6 +32,8 @@ def account_rules(
     now: datetime,
     *,
     abilities: AccountAbilities,
+    held_containers: frozenset[str] = frozenset(),
+    immutable_for: Mapping[str, timedelta] | None = None,
     verified: VerifiedBackups = (),
     at_hand: tuple[Selection, ...] = (),
     native: "tuple[NativeRule, ...]" = (),
@@ -62,6 +64,8 @@ def account_rules(
         recoverable_only=policy.deletions.recoverable_only,
         abilities=abilities,
         audited=tuple(sorted(set(audited_years(calendar, now)))),
+        held_containers=held_containers,
+        immutable_for=immutable_for or {},
         verified=verified,
         at_hand=at_hand,
         native=native,

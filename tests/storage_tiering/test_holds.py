@@ -133,6 +133,17 @@ def test_the_reason_is_told(facts: dict[str, Any], reason: Reason) -> None:
     assert reason in HOLDS
 
 
+def test_a_container_is_held_as_a_whole() -> None:
+    held_whole = replace(ACCOUNT, held_containers=frozenset({"doc"}), immutable_for={"free": 200 * DAY})
+    given = [blob("doc/x", 700), blob("free/young", 150), blob("free/old", 201), blob("law/x", 1500)]
+    planned = Planned(held_whole, given)
+    assert planned.deleted == {"old", "x"}
+    assert [each.target.container for each in planned.deletions if each.target.name == "x"] == ["law"]
+    assert planned.moved == {"young": "Archive"}  # immutable, and its class allows it to become cooler
+    assert planned.reasons["x", "delete"] == Reason.LEGAL_HOLD.value
+    assert planned.reasons["young", "delete"] == Reason.IMMUTABLE.value
+
+
 def test_holds_that_are_over_hold_nothing() -> None:
     given = [
         blob("doc/expired", 700, immutable_until=NOW),
