@@ -44,6 +44,7 @@ class Workloads:
         self._connect = connect
         self._readings: dict[str, Workload] = {}
         self._scalers: dict[tuple[str, str], tuple[float, Scalers]] = {}
+        self._listing: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def tolls(self, change: Change) -> Sequence[Toll]:
@@ -164,16 +165,16 @@ class Workloads:
 
     def _scalers_at(self, cluster: Cluster, target: KubernetesTarget) -> Scalers:
         """The namespace's autoscalers, for the many changes of one moment; a write to one that changed is refused."""
-        place, now = _place(target), time.monotonic()
-        known = self._scalers.get(place)
-        if known is not None and now < known[0]:
-            return known[1]
-        found = kubernetes_workloads.autoscalers(
-            _list(cluster, SCALED_OBJECTS, target.namespace), _list(cluster, AUTOSCALERS, target.namespace)
-        )
-        self._scalers = {key: kept for key, kept in self._scalers.items() if now < kept[0]}
-        self._scalers[place] = (now + _SCALERS_KEPT_SECONDS, found)
-        return found
+        place = _place(target)
+        with self._listing.setdefault(place, threading.Lock()):
+            known, now = self._scalers.get(place), time.monotonic()
+            if known is not None and now < known[0]:
+                return known[1]
+            found = kubernetes_workloads.autoscalers(
+                _list(cluster, SCALED_OBJECTS, target.namespace), _list(cluster, AUTOSCALERS, target.namespace)
+            )
+            self._scalers[place] = (time.monotonic() + _SCALERS_KEPT_SECONDS, found)
+            return found
 
 
 def _place(target: KubernetesTarget) -> tuple[str, str]:
