@@ -9,18 +9,18 @@ import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions import remediation_steps as steps
-from functions.remediation_looks import note_weather
 from functions.routing import Answer, Call, Problem, Route, add_routes
 from shared.changes.errors import StateContentionError
 from shared.identity import Role
-from shared.job_remediation.collapse import Verdict
-from shared.job_remediation.register import Known
+
+if TYPE_CHECKING:
+    from shared.job_remediation.collapse import Verdict
+    from shared.job_remediation.register import Known
 
 blueprint = df.Blueprint()
 _LOG = logging.getLogger("closekeeper.signal_intake")
@@ -34,6 +34,8 @@ async def _post_signals(call: Call) -> Answer:
 
 
 async def _post_signed_signals(call: Call) -> Answer:
+    from functions import remediation_steps as steps
+
     now = datetime.now(UTC)
     problem = await asyncio.to_thread(steps.signature_problem_of, call.path["webhook"], call.headers, call.data, now)
     if problem:
@@ -44,6 +46,8 @@ async def _post_signed_signals(call: Call) -> Answer:
 async def _received(call: Call, body: bytes) -> Answer:
     from azure.core.exceptions import AzureError
     from grpc.aio import AioRpcError
+
+    from functions import remediation_steps as steps
 
     try:
         received = await asyncio.to_thread(steps.receive, body, datetime.now(UTC))
@@ -79,13 +83,14 @@ async def _options_signals(call: Call) -> Answer:
     return Answer(None, 200, {**allowed, "Allow": "POST, OPTIONS"})
 
 
-async def _follow(client: Any, told: Sequence[tuple[Known, Verdict]]) -> None:
+async def _follow(client: Any, told: "Sequence[tuple[Known, Verdict]]") -> None:
     """Start what is due, and tell what runs that its fault is over.
 
     Without an estate in force nothing can be started; the register knows that it is due, and the tick starts it.
     """
     from shared.estate.problems import EstateInvalidError
     from shared.estate.source import EstateUnavailableError
+    from shared.job_remediation.collapse import Verdict
 
     for known, verdict in told:
         if known.is_due:
@@ -97,10 +102,13 @@ async def _follow(client: Any, told: Sequence[tuple[Known, Verdict]]) -> None:
             await _raise_resolved(client, known)
 
 
-async def start_remediation(client: Any, known: Known) -> None:
+async def start_remediation(client: Any, known: "Known") -> None:
     """Start the newest occurrence's remediation once. The note comes last: whoever finds none starts it again, and
     finds it running."""
     from grpc.aio import AioRpcError
+
+    from functions import remediation_steps as steps
+    from functions.remediation_looks import note_weather
 
     await asyncio.to_thread(note_weather, known.signal)
     fingerprint, occurrence = known.fault.fingerprint, known.fault.occurrences
@@ -114,7 +122,7 @@ async def start_remediation(client: Any, known: Known) -> None:
     await asyncio.to_thread(steps.note_started, fingerprint, occurrence)
 
 
-async def _raise_resolved(client: Any, known: Known) -> None:
+async def _raise_resolved(client: Any, known: "Known") -> None:
     from grpc.aio import AioRpcError
 
     try:
@@ -145,6 +153,8 @@ add_routes(
 @blueprint.durable_client_input(client_name="client")
 async def remediation_events(event: func.EventGridEvent, client: Any) -> None:
     """Receive one event of a subscription on a system topic. A failure has it delivered again."""
+    from functions import remediation_steps as steps
+
     received = await asyncio.to_thread(steps.receive, _delivered(event), datetime.now(UTC))
     await _follow(client, received.told)
 
@@ -183,6 +193,8 @@ def _text(time: datetime | None) -> str | None:
 @blueprint.durable_client_input(client_name="client")
 async def remediation_tick(timer: func.TimerRequest, client: Any) -> None:
     """Start what a crash between keeping and starting left, and tell of what could not be read."""
+    from functions import remediation_steps as steps
+
     for known in await asyncio.to_thread(steps.due_faults, datetime.now(UTC)):
         await start_remediation(client, known)
     await asyncio.to_thread(steps.tell_unrecognised, datetime.now(UTC))

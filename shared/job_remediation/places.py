@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from shared.estate.estate import Estate
+if TYPE_CHECKING:
+    from shared.estate.estate import Estate
 from shared.job_remediation.signal import Target
 
 
@@ -82,7 +83,7 @@ class DeclaredPlaces:
         return having[0] if len(having) == 1 and not named else None
 
 
-def declared_places(estate: Estate) -> DeclaredPlaces:
+def declared_places(estate: "Estate") -> DeclaredPlaces:
     """The lookup for a declared estate."""
     resources: dict[str, tuple[str, frozenset[str]]] = {}
     clusters: dict[str, frozenset[str]] = {}
