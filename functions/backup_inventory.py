@@ -67,12 +67,24 @@ type Look = tuple[list[Shown], list[BackupFinding]]
 @blueprint.function_name("backup_inventory_tick")
 @blueprint.timer_trigger(arg_name="timer", schedule="%BACKUP_INVENTORY_SCHEDULE%")
 def backup_inventory_tick(timer: func.TimerRequest) -> None:
-    """Look at every environment's backups and tell what is new. What a lost or dying tick left is told by the next."""
+    """Look at every environment's backups and tell what is new. What a lost or dying tick left is told by the next.
+
+    Where evidence or the topic does not take the word on one environment, the others are looked at all the same, and
+    the function fails at the end.
+    """
+    from azure.core.exceptions import AzureError
+
     estate = estate_in_force.get()
     if estate.backup_verification is None:
         return
+    untold: list[Exception] = []
     for environment in estate.environments:
-        look(estate, environment, estate.backup_verification.inventory, datetime.now(UTC))
+        try:
+            look(estate, environment, estate.backup_verification.inventory, datetime.now(UTC))
+        except AzureError as error:
+            untold.append(error)
+    if untold:
+        raise ExceptionGroup("the word on some backups could not be given", untold)
 
 
 def look(estate: "Estate", environment: str, policy: "BackupInventory", now: datetime) -> None:

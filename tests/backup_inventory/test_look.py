@@ -225,8 +225,11 @@ def test_an_environment_whose_word_was_not_told_is_told_by_the_next_look(
             refused = estate.azure.faults.add(
                 Fault(service="event_grid", method="POST", path="/api/events", times=None, status=403, code="Forbidden")
             )
+            begun = datetime.now(UTC)
             looked(running)
             assert refused.applied > 0
+            (staging,) = running.api.get("/api/backups", params={"environment": "staging"}).json()["value"]
+            assert datetime.fromisoformat(staging["looked_at"]) > begun, "one environment keeps the others back"
             assert told(estate, "storage/documents") == told_before
             estate.azure.faults.clear()
             looked(running)
