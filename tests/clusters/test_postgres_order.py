@@ -1,7 +1,6 @@
 """PostgreSQL with two replicas: who is stopped and started in which order, and the start that nobody asked for."""
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,14 +14,14 @@ from shared.changes.execution import Result
 from shared.platforms import sql
 from tests.changes.world import World
 from tests.clusters.driver import Driver, Outcome
-from tests.clusters.places import GROUP, SUBSCRIPTION, change, server_id
+from tests.clusters.places import change, server_id
 from tests.local.azure.clients import request, wait_until
 
 NAMES = ("pg-staging", "pg-staging-r1", "pg-staging-r2")
 
 
 @pytest.fixture(scope="module")
-def servers(shared_azure: AzureSimulator) -> Iterator[tuple[str, ...]]:
+def servers(shared_azure: AzureSimulator) -> tuple[str, ...]:
     """A real primary with two real replicas."""
     primary, *replicas = map(server_id, NAMES)
     shared_azure.add_flexible_server(primary)
@@ -31,11 +30,12 @@ def servers(shared_azure: AzureSimulator) -> Iterator[tuple[str, ...]]:
         body = {"location": "westeurope", "properties": {"createMode": "Replica", "sourceServerResourceId": primary}}
         answer = request(shared_azure, "PUT", f"{replica}?api-version=2026-10-01", body=body)
         assert answer.status_code == 202, answer.text
-    for server in (primary, *replicas):
-        wait_until(lambda server=server: shared_azure.flexible_server(server).state == "Ready", timeout=60)
-    yield primary, *replicas
-    assert SUBSCRIPTION
-    assert GROUP
+        operation = answer.headers["Azure-AsyncOperation"].removeprefix(shared_azure.resource_manager_url)
+        wait_until(lambda path=operation: request(shared_azure, "GET", path).json()["status"] != "InProgress", 60)
+        assert request(shared_azure, "GET", operation).json()["status"] == "Succeeded", request(
+            shared_azure, "GET", operation
+        ).text
+    return primary, *replicas
 
 
 def power(target: str, action: str, state: str, **more: Any) -> Change:
