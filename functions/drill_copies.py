@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from functions.anchors import reference
+from functions.anchor_steps import reference
 from functions.drill_admission import state
 from shared.backup_verification import registry
 from shared.backup_verification.aftermath import InjectedFault, Kept, NeutralisedDatabase, SelfTested

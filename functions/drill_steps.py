@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 
-from functions.anchors import examine_copy, reference
+from functions.anchor_steps import examine_copy, reference
 from functions.document_checks import with_documents
 from functions.drill_admission import AUTOMATION, give_back_turn, shown, state, stopped
 from functions.records import write_record

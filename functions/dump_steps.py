@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AwareDatetime, BaseModel
 
 from functions import estate_in_force
-from functions.anchors import examine_copy, reference
+from functions.anchor_steps import examine_copy, reference
 from functions.document_checks import with_documents
 from functions.records import write_record
 from functions.verification_holds import AUTOMATION, dry_run, held
