@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 
-from functions import backup_inventory, drill_requests, drill_steps, estate_in_force, sleep_steps
+from functions import drill_requests, drill_steps, estate_in_force, sleep_steps, tiering_steps
 from functions.change_execution import services
 from functions.routing import Answer, Call, Route, add_routes
 from functions.sleep_state import environments_that_sleep
@@ -54,6 +54,7 @@ _LIVING = {"requested", "granted"}
 
 def _declared(now: datetime) -> dict[str, Any]:
     """What the estate says; without one in force the page still shows the rest, and why."""
+    from functions.backup_looks import newest_standings
     from shared.estate.problems import EstateInvalidError
     from shared.estate.source import EstateUnavailableError
 
@@ -67,7 +68,8 @@ def _declared(now: datetime) -> dict[str, Any]:
         "coming": calendar.events_between(now, now + _DAYS_AHEAD),
         "missing_feeds": calendar.missing_feeds,
         "environments": [sleep_steps.summary(name, now) for name in environments_that_sleep()],
-        "backups": backup_inventory.newest_standings(),
+        "backups": newest_standings(),
+        "tiering": tiering_steps.latest(),
         "overdue": [one for one in drill_requests.covered_servers(now) if one.overdue],
     }
 
