@@ -214,6 +214,7 @@ class Staging:
         for target, at in list(self.stopped_at.items()):
             if target != POOL and self.now >= at + AZURE_STARTS_AFTER:
                 del self.stopped_at[target]
+                self.truth[target]["power"] = "Ready"  # also what a person had stopped: nobody wants that any more
                 self.turn(target, "Ready")
 
     # people
