@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
-from functions import estate_in_force, tiering_inventory, tiering_scope
+from functions import estate_in_force, tiering_inventory, tiering_outlook, tiering_scope
 from functions.adapters.blob_containers import AUTOMATION, KIND, target_of
 from shared.changes.change import Change, Originals
 from shared.risk import Risk
@@ -71,19 +71,24 @@ def plan_account(
         for name in account.containers
         if not only or name in only
     }
-    plan = Plan(rules, _batches(environment, account, lists, now))
-    for batch in plan:
-        for move in batch.moves():
-            _add_move(lists[move.target.container], move)
-        for deletion in batch.deletions():
-            _add_deletion(lists[deletion.target.container], deletion)
+    outlook = tiering_scope.outlook(environment, account_name, rules)
+    with tiering_outlook.Outlook(outlook, now) as ahead:
+        plan = Plan(rules, ahead.seeing(_batches(environment, account, lists, now)))
+        for batch in plan:
+            for move in batch.moves():
+                _add_move(lists[move.target.container], move)
+            for deletion in batch.deletions():
+                _add_deletion(lists[deletion.target.container], deletion)
     changes: list[Change] = []
     policy = estate_in_force.get().storage_tiering
     for name, each in lists.items():
         changes += _changes(run, environment, account, name, each, policy.deletions if policy else None, rules)
     if policy is not None and policy.native_rules == "export" and not only:
         changes += _export(run, environment, account, policy, rules)
-    return changes, _summary(run, account_name, lists, plan, now)
+    declared = estate_in_force.get().rates
+    currency = declared.currency if declared else ""
+    foreseen = {"currency": currency, "forecast": ahead.months(), "plot": ahead.plot(currency)}
+    return changes, _summary(run, account_name, lists, plan, now) | foreseen
 
 
 def _batches(

@@ -1,6 +1,7 @@
 """What a plan for one storage account depends on, read from the outside: the account, its own lifecycle rules, what
 passed a drill, what was brought back on request."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,27 @@ def account_rules(environment: str, account_name: str, now: datetime) -> "Accoun
         at_hand=rehydration.held(state(), environment, account_name, now),
         native=_native(policy),
     )
+
+
+def outlook(environment: str, account_name: str, known: "AccountRules") -> "Callable[[datetime], AccountRules]":
+    """The rules of later days: the audits of then; what was rehydrated on request is given back by then."""
+    from shared.storage_tiering import scope
+
+    estate, calendar = estate_in_force.get(), estate_in_force.calendar(known.now)
+
+    def rules_at(at: datetime) -> "AccountRules":
+        return scope.account_rules(
+            estate,
+            environment,
+            account_name,
+            calendar,
+            at,
+            abilities=known.abilities,
+            verified=known.verified,
+            native=known.native,
+        )
+
+    return rules_at
 
 
 def lifecycle_policy(account: "StorageAccount") -> dict[str, Any] | None:

@@ -157,7 +157,11 @@ def conclude(data: object) -> dict[str, Any]:
         "concluded_at": facts.concluded_at.isoformat(),
         "problems": problems,
         "changes": done,
-        "accounts": [plan.summary for plan in facts.plans if plan.summary],
+        "accounts": [
+            {name: value for name, value in plan.summary.items() if name != "plot"}
+            for plan in facts.plans
+            if plan.summary
+        ],
     }
     write_record(
         Record(
