@@ -67,7 +67,8 @@ def test_ten_of_fifty_that_are_refused_are_tried_again_as_told_and_the_rest_is_d
         lasting = number < 5
         given = {"status": status, "retry_after": None if status == 409 else 1, "times": None if lasting else 2}
         refused.append(faults.add(Fault(service="kubernetes", method="PATCH", path=f"/{name}$", **given)))
-    changes = [sleep(target, apply_within=timedelta(seconds=6)) for target in targets.values()]
+    patience = [timedelta(seconds=6 if number < 5 else 90) for number in range(COUNT)]
+    changes = [sleep(target, apply_within=within) for target, within in zip(targets.values(), patience, strict=True)]
     app.start("fifty", *changes, fails=True)
     over = app.finished("fifty", 120)
     assert over["runtimeStatus"] == "Failed", "a run with failures is a failed run"
