@@ -13,7 +13,6 @@ import azure.durable_functions as df
 import azure.functions as func
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from functions import sleep_steps as steps
 from functions.change_execution import start_plan, wake
 from functions.routing import Answer, Call, Problem, Route, add_routes
 from shared.changes.errors import ConflictError, InvalidRequestError, NotKnownError, NotPermittedError
@@ -48,6 +47,8 @@ async def look(client: Any, environment: str, now: datetime, *, requested: bool 
 
     requested: a person asks that it wakes: then also what nobody here put to sleep.
     """
+    from functions import sleep_steps as steps
+
     last = await asyncio.to_thread(steps.last_plan, environment)
     running = await _is_running(client, last)
     considered = await asyncio.to_thread(lambda: steps.look(environment, now, running=running, requested=requested))
@@ -67,6 +68,8 @@ async def _turn_round(client: Any, plan: str | None, unwanted: Mapping[str, str]
     What of it is still wanted is in the next plan, in order.
     """
     from grpc.aio import AioRpcError
+
+    from functions import sleep_steps as steps
 
     if plan is not None:
         with suppress(AioRpcError):  # it has just ended
@@ -105,6 +108,7 @@ class PostponeRequest(_Body):
 
 async def _list_environments(call: Call) -> Answer:
     from functions import estate_in_force
+    from functions import sleep_steps as steps
 
     now = datetime.now(UTC)
 
@@ -115,6 +119,8 @@ async def _list_environments(call: Call) -> Answer:
 
 
 async def _get_environment(call: Call) -> Answer:
+    from functions import sleep_steps as steps
+
     name = call.path["name"]
     try:
         return Answer(await asyncio.to_thread(steps.details, name, datetime.now(UTC)))
@@ -133,6 +139,8 @@ async def _wake(call: Call) -> Answer:
 
 
 async def _postpone(call: Call) -> Answer:
+    from functions import sleep_steps as steps
+
     body: PostponeRequest = call.body
     now = datetime.now(UTC)
     sleeps_at = await _asked(lambda: steps.next_sleep(call.path["name"], now))
@@ -141,6 +149,8 @@ async def _postpone(call: Call) -> Answer:
 
 async def _awake(call: Call, reason: str, until: datetime, target: str | None, *, woken: bool) -> Answer:
     """Keep awake, and look at once: what is under way turns round, and a lost look is made up for by the next tick."""
+    from functions import sleep_steps as steps
+
     name, now = call.path["name"], datetime.now(UTC)
     made = await _asked(
         lambda: steps.keep_awake(

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 
-from functions import drill_requests, drill_steps, estate_in_force, sleep_steps, tiering_steps
+from functions import drill_requests, drill_steps, estate_in_force, tiering_steps
 from functions.change_execution import services
 from functions.routing import Answer, Call, Route, add_routes
-from functions.sleep_state import environments_that_sleep
 from shared.changes import governance
 from shared.identity import Role
 
@@ -54,7 +53,9 @@ _LIVING = {"requested", "granted"}
 
 def _declared(now: datetime) -> dict[str, Any]:
     """What the estate says; without one in force the page still shows the rest, and why."""
+    from functions import sleep_steps
     from functions.backup_looks import newest_standings
+    from functions.sleep_state import environments_that_sleep
     from shared.estate.problems import EstateInvalidError
     from shared.estate.source import EstateUnavailableError
 
