@@ -11,8 +11,9 @@ from shared.backup_verification.dumps.levels import Level
 from shared.backup_verification.dumps.manifests import SIDECAR
 from shared.backup_verification.dumps.names import dump_of_blob, dumps_in, owner_of
 from shared.backup_verification.dumps.parts import Dump
-from shared.backup_verification.dumps.plan import DumpPlan, DumpRequest
+from shared.backup_verification.dumps.plan import DumpPlan
 from shared.backup_verification.dumps.planning import DumpPlace
+from shared.backup_verification.dumps.request import DumpRequest
 from shared.platforms import blob_reading
 
 if TYPE_CHECKING:

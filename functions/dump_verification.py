@@ -6,19 +6,20 @@ The orchestrations only order steps and wait; what a dump's bytes say is judged 
 import asyncio
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
 from durabletask import task
 
-from functions import dump_drills, dump_looks, dump_steps
 from functions.routing import Answer, Call, Problem, Route, add_routes
-from shared.backup_verification.dumps import register
 from shared.backup_verification.dumps.levels import Level
-from shared.backup_verification.dumps.plan import DumpPlan, DumpRequest
+from shared.backup_verification.dumps.request import DumpRequest
 from shared.identity import Role
 from shared.platforms import settings
+
+if TYPE_CHECKING:
+    from shared.backup_verification.dumps.plan import DumpPlan
 
 blueprint = df.Blueprint()
 
@@ -43,6 +44,8 @@ type Steps[T] = Generator[task.Task[Any], Any, T]
 @blueprint.durable_client_input(client_name="client")
 async def dump_created(event: func.EventGridEvent, client: Any) -> None:
     """A blob was written where dumps are (Microsoft.Storage.BlobCreated). Told twice, it is verified once."""
+    from functions import dump_looks
+
     now = datetime.now(UTC)
     plan = await asyncio.to_thread(dump_looks.of_event, event.topic or "", event.subject or "", now)
     if plan is not None:
@@ -54,6 +57,8 @@ async def dump_created(event: func.EventGridEvent, client: Any) -> None:
 @blueprint.durable_client_input(client_name="client")
 async def dump_verification_tick(timer: func.TimerRequest, client: Any) -> None:
     """Start what no event told of, and drop the scratch databases that nobody works on any more."""
+    from functions import dump_looks, dump_steps
+
     for plan in await asyncio.to_thread(lambda: list(dump_looks.due(datetime.now(UTC)))):
         await _start(client, plan)
     for entry in await asyncio.to_thread(lambda: list(dump_steps.left_behind())):
@@ -67,6 +72,8 @@ async def start_dump_drill(client: Any, environment: str, server: str, key: str,
     Returns the instance's id; the same environment, server and key is the same drill. The instance's output is the
     drill's report.
     """
+    from functions import dump_drills
+
     instance = dump_drills.instance_of(environment, server, key)
     if await client.get_orchestration_state(instance, fetch_payloads=False) is None:
         started = {"id": instance, "environment": environment, "server": server, "requested_at": now.isoformat()}
@@ -74,7 +81,7 @@ async def start_dump_drill(client: Any, environment: str, server: str, key: str,
     return instance
 
 
-async def _start(client: Any, plan: DumpPlan) -> str:
+async def _start(client: Any, plan: "DumpPlan") -> str:
     from grpc.aio import AioRpcError
 
     if await _is_running(client, plan.id):
@@ -98,17 +105,22 @@ async def _is_running(client: Any, instance: str) -> bool:
 
 
 async def _post(call: Call) -> Answer:
+    from functions import dump_looks
+
     request: DumpRequest = call.body
     now = datetime.now(UTC)
     key = call.idempotency_key or now.isoformat(timespec="minutes")
     plan = await asyncio.to_thread(dump_looks.of_request, request, key, now)
-    if not isinstance(plan, DumpPlan):
+    if isinstance(plan, list):
         raise Problem(400, "Bad request", "there is no such dump: see errors", plan)
     await _start(call.durable, plan)
     return Answer({"id": plan.id}, 202, {"Location": f"/api/backups/dumps/{plan.id}", "Retry-After": "5"})
 
 
 async def _get(call: Call) -> Answer:
+    from functions import dump_steps
+    from shared.backup_verification.dumps import register
+
     entry = await asyncio.to_thread(register.find_entry, dump_steps.state(), call.path["id"])
     if entry is not None and entry.evidence is not None:
         return Answer({"id": entry.plan.id, "status": "completed", "report": dump_steps.shown(entry)})
@@ -120,6 +132,9 @@ async def _get(call: Call) -> Answer:
 
 
 async def _list(call: Call) -> Answer:
+    from functions import dump_steps
+    from shared.backup_verification.dumps import register
+
     entries = await asyncio.to_thread(register.newest_entries, dump_steps.state(), _SHOWN)
     wanted = call.query.get("environment", "")
     return Answer(
@@ -266,46 +281,62 @@ def _now(ctx: task.OrchestrationContext) -> datetime:
 @blueprint.activity_trigger(input_name="plan", activity="dump_begin")
 def dump_begin(plan: object) -> object:
     """Register the verification and its scratch database."""
+    from functions import dump_steps
+
     return dump_steps.begin(plan)
 
 
 @blueprint.activity_trigger(input_name="plan", activity="dump_read")
 def dump_read(plan: object) -> object:
     """Read the dump: contents, checksum, data."""
+    from functions import dump_steps
+
     return dump_steps.read(plan)
 
 
 @blueprint.activity_trigger(input_name="question", activity="dump_restore")
 def dump_restore(question: object) -> object:
     """Restore the dump into its scratch database."""
+    from functions import dump_steps
+
     return dump_steps.restore(question)
 
 
 @blueprint.activity_trigger(input_name="plan", activity="dump_check_books")
 def dump_check_books(plan: object) -> object:
     """Check the books in the scratch database."""
+    from functions import dump_steps
+
     return dump_steps.check_books(plan)
 
 
 @blueprint.activity_trigger(input_name="verification", activity="dump_drop")
 def dump_drop(verification: object) -> object:
     """Drop the scratch database and look whether it is gone."""
+    from functions import dump_steps
+
     return dump_steps.drop(verification)
 
 
 @blueprint.activity_trigger(input_name="facts", activity="dump_conclude")
 def dump_conclude(facts: object) -> object:
     """Judge, record and tell."""
+    from functions import dump_steps
+
     return dump_steps.conclude_verification(facts)
 
 
 @blueprint.activity_trigger(input_name="started", activity="dump_drill_plan")
 def dump_drill_plan(started: object) -> object:
     """Find the newest dump of each database."""
+    from functions import dump_drills
+
     return dump_drills.plan(started)
 
 
 @blueprint.activity_trigger(input_name="conclusion", activity="dump_drill_conclude")
 def dump_drill_conclude(conclusion: object) -> object:
     """Judge the drill, record and tell."""
+    from functions import dump_drills
+
     return dump_drills.conclude(conclusion)

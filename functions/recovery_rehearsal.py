@@ -9,9 +9,7 @@ import azure.durable_functions as df
 import azure.functions as func
 from durabletask import task
 
-from functions import rehearsal_steps as steps
 from functions.routing import Answer, Call, Problem, Route, add_routes
-from shared.backup_verification.drill import DrillRequest, drill_id
 from shared.backup_verification.rehearsal.plan import RehearsalRequest, StepName, rehearsal_id
 from shared.identity import Role
 from shared.platforms import settings
@@ -33,6 +31,8 @@ type Steps[T] = Generator[task.Task[Any], Any, T]
 @blueprint.durable_client_input(client_name="client")
 async def recovery_rehearsal_tick(timer: func.TimerRequest, client: Any) -> None:
     """Start the rehearsals that are due. A lost tick is made up for by the next; a failed one is due the next day."""
+    from functions import rehearsal_steps as steps
+
     now = datetime.now(UTC)
     for environment in await asyncio.to_thread(steps.due_environments, now):
         await _start(client, environment, now.date().isoformat(), now)
@@ -55,6 +55,8 @@ async def _start(client: Any, environment: str, key: str, now: datetime) -> str:
 
 
 async def _post(call: Call) -> Answer:
+    from functions import rehearsal_steps as steps
+
     request: RehearsalRequest = call.body
     if errors := await asyncio.to_thread(steps.problems_of, request):
         raise Problem(400, "Bad request", "there is nothing to rehearse: see errors", errors)
@@ -79,6 +81,8 @@ async def _get(call: Call) -> Answer:
 
 
 async def _list(call: Call) -> Answer:
+    from functions import rehearsal_steps as steps
+
     entries = await asyncio.to_thread(steps.entries)
     return Answer(
         {
@@ -147,6 +151,8 @@ def recovery_rehearsal(ctx: task.OrchestrationContext, started: dict[str, Any]) 
 
 def _restore_databases(ctx: task.OrchestrationContext, started: dict[str, Any], plan: dict[str, Any]) -> Steps[Any]:
     """Restore every server into the paired region by a drill of its own, one after the other."""
+    from shared.backup_verification.drill import DrillRequest, drill_id
+
     began = _now(ctx)
     reports: list[Any] = []
     failures: list[str] = []
@@ -181,22 +187,30 @@ def _now(ctx: task.OrchestrationContext) -> str:
 @blueprint.activity_trigger(input_name="started", activity="rehearsal_begin")
 def rehearsal_begin(started: object) -> object:
     """Fix what is walked."""
+    from functions import rehearsal_steps as steps
+
     return steps.begin(started)
 
 
 @blueprint.activity_trigger(input_name="step", activity="rehearsal_walk")
 def rehearsal_walk(step: object) -> object:
     """Walk one step."""
+    from functions import rehearsal_steps as steps
+
     return steps.walk(step)
 
 
 @blueprint.activity_trigger(input_name="facts", activity="rehearsal_of_drills")
 def rehearsal_of_drills(facts: Any) -> object:
     """The step of the databases, from the drills' reports."""
+    from functions import rehearsal_steps as steps
+
     return steps.of_drills(facts["plan"], facts["began"], facts["reports"], facts["failures"])
 
 
 @blueprint.activity_trigger(input_name="conclusion", activity="rehearsal_conclude")
 def rehearsal_conclude(conclusion: object) -> object:
     """Judge, record and tell."""
+    from functions import rehearsal_steps as steps
+
     return steps.conclude_rehearsal(conclusion)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.backup_verification.books import Books
 from shared.backup_verification.dumps.content import Content
@@ -21,19 +21,6 @@ _WRITTEN_ANEW = ("anchor: schema", "anchor: collation and extensions", "collatio
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DumpRequest(_Model):
-    """What a caller asks for: the newest dump of a tenant, or the one that is named."""
-
-    environment: str = Field(min_length=1, max_length=100, description="The environment's name in the estate")
-    tenant: str = Field(min_length=1, max_length=100, description="The tenant's name in the environment")
-    dump: str = Field(
-        default="",
-        max_length=1024,
-        description="The blob's name, or the folder's with a slash at the end; the newest if left out",
-    )
-    level: Level | None = Field(default=None, description="How far it is checked; the policy's level if left out")
 
 
 class DumpPlan(_Model):
