@@ -238,7 +238,7 @@ def test_any_flipped_bit_is_found_with_a_checksum_and_none_breaks_the_reader(mad
     data = made.custom.read_bytes()
     die = Random(5)
     decoded = listed = 0
-    flips = 60
+    flips = 25
     for _ in range(flips):
         changed = flip(data, die.randrange(len(data)), die.randrange(8))
         files = with_manifest(data) | {"contoso.dump": changed}

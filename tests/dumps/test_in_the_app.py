@@ -244,7 +244,7 @@ def test_a_drill_of_dumps_restores_the_newest_of_each_tenant(dumps: Dumps) -> No
     assert dumps.databases() == set()
 
 
-@pytest.mark.parametrize("how", ["in_turn", "together", "late"])
+@pytest.mark.parametrize("how", ["together", "late"])
 def test_every_activity_twice_is_one_verification(estate: EmbeddedEstate, tmp_path: Path, how: str) -> None:
     with app(estate, tmp_path / "host", Faults(deliver_twice=how)) as running:  # type: ignore[arg-type]
         dumps = Dumps(running, tmp_path)
