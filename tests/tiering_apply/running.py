@@ -55,7 +55,7 @@ storage_tiering:
   at: "00:00"
   requests_at_once: 2
   deletions: {{ count: 1000, share: 20% }}
-  rehydration: {{ longest: 30d, budget: 1 }}
+  rehydration: {{ longest: 30d, budget: 10 }}
 changes:
   gates:
     production: {{ approval_for: [irreversible, financial], attempts_per_target: 100 per 1d }}
