@@ -62,9 +62,8 @@ class ReadableContainer:
 
         conditions: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
-            answer: Any = self._client.get_blob_client(name).download_blob(
-                offset=start if start or length else None, length=length, **conditions
-            )
+            blob: Any = self._client.get_blob_client(name)
+            answer = blob.download_blob(offset=start if start or length else None, length=length, **conditions)
             yield from answer.chunks()
         except ResourceNotFoundError as error:
             raise BlobNotFoundError(name) from error
