@@ -19,6 +19,7 @@ from shared.estate.loading import load_estate
 _PROJECT = Path(__file__).resolve().parents[1]
 _TERMINAL = {"completed", "failed", "terminated"}
 _DRILL_SECONDS = 300.0
+_TICK_SECONDS = 120.0
 _FAILING = {"error", "critical"}
 
 
@@ -43,9 +44,13 @@ def run(folder: Path, estate_file: Path, *, once: bool, port: int, journal_items
             )
             host.wait_ready()
             ended(f"{host.url}, {len(host.functions)} functions")
+        with step("The nightly look at the live books, and the hourly one at the backups"):
+            fire(host, "anchors_tick", "backup_inventory_tick")
+            await_anchors(estate)
         server = next(iter(estate.environments["production"].postgres))
         report = drill(host, "production", server)
         tell(report)
+        keep(host, folder, report["id"])
         if report["outcome"] != "passed":
             raise StoryFailedError(f"the drill failed: {'; '.join(report['failures'])}")
         if not once:
@@ -74,6 +79,35 @@ def drill(host: FunctionsHost, environment: str, server: str) -> dict[str, Any]:
                 return report
             time.sleep(0.2)
     raise StoryFailedError(f"the drill was not done within {_DRILL_SECONDS:.0f} s")
+
+
+def fire(host: FunctionsHost, *timers: str) -> None:
+    """Let timers tick now, as Core Tools does."""
+    with httpx.Client(base_url=host.url, headers={"x-functions-key": host.master_key}, timeout=30) as admin:
+        for timer in timers:
+            admin.post(f"/admin/functions/{timer}", json={}).raise_for_status()
+
+
+def await_anchors(estate: EmbeddedEstate) -> None:
+    """Wait until each of production's databases was looked at: what is restored later is compared with that."""
+    wanted = sum(len(server.databases) for server in estate.environments["production"].postgres.values())
+    deadline = time.monotonic() + _TICK_SECONDS
+    while len(list(estate.state.list_blobs(name_starts_with="anchors/production/"))) < wanted:
+        if time.monotonic() > deadline:
+            raise StoryFailedError(
+                f"the live books were not looked at within {_TICK_SECONDS:.0f} s: see the host's log"
+            )
+        time.sleep(0.2)
+
+
+def keep(host: FunctionsHost, folder: Path, drilled: str) -> None:
+    """Put the report beside the estate, as an auditor would be handed it."""
+    with httpx.Client(base_url=host.url, headers={"x-functions-key": host.function_key}, timeout=60) as api:
+        for ending, accepted in (("html", "text/html"), ("json", "application/json")):
+            answer = api.get(f"/api/drills/{drilled}/report", headers={"Accept": accepted}).raise_for_status()
+            file = folder / f"drill-report.{ending}"
+            file.write_bytes(answer.content)
+            say(f"  report           {file}")
 
 
 def tell(report: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """`make run` as a user starts it: side by side, to its end, and interrupted in every way."""
 
+import json
 import re
 import signal
 import subprocess
@@ -53,6 +54,9 @@ def test_two_runs_side_by_side_tell_the_story_to_its_end(tmp_path: Path) -> None
         assert re.search(r"RPO +\d", output)
         assert re.search(r"removed +yes", output)
         assert re.search(r"evidence +records/.*\.json", output)
+        html, data = (Path(found) for found in re.findall(r"report +(\S+)", output))
+        assert "contoso" in html.read_text()
+        assert json.loads(data.read_text())
     assert_nothing_runs(tmp_path)
 
 
