@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -44,7 +45,7 @@ def ask(running_app: App, key: str, **changed: Any) -> str:
 def archive(running_app: App, documents: Documents, names: list[str]) -> None:
     """Blobs that were archived through the proxy, which then knows that they come back slowly."""
     documents.fill(names, data=DATA)
-    documents.run(documents.work(documents.steps("Archive", names.__contains__), f"archived-{names[0]}"))
+    documents.run(documents.work(documents.steps("Archive", names.__contains__), f"archived-{uuid4()}"))
     documents.await_age(1)
 
 
