@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 blueprint = df.Blueprint()
 
 _FIRST_SEEN = "drill-first-seen"
-_DUMPS = "drill-dumps"
 
 
 @blueprint.function_name("backup_verification_tick")
@@ -38,17 +37,18 @@ async def backup_verification_tick(timer: func.TimerRequest, client: Any) -> Non
     now = datetime.now(UTC)
     for request in await asyncio.to_thread(_due, now):
         await _start(client, request, now.date().isoformat(), now, scheduled=True)
-        if request.kind is DrillKind.DUMP:
-            await asyncio.to_thread(_remember_dump, request, now)
     await asyncio.to_thread(_tell_overdue, now)
 
 
 async def _start(client: Any, request: DrillRequest, key: str, now: datetime, *, scheduled: bool = False) -> str:
     """Start a drill once: the same environment, server and key is the same drill, running or over."""
     if request.kind is DrillKind.DUMP:
+        from functions.dump_drill_log import remember
         from functions.dump_verification import start_dump_drill
 
-        return await start_dump_drill(client, request.environment, request.server, key, now)
+        started = await start_dump_drill(client, request.environment, request.server, key, now)
+        await asyncio.to_thread(remember, request.environment, request.server, started, now, None)
+        return started
     instance = drill_id(request.environment, request.server, key if not request.tenant else f"{key}:{request.tenant}")
     started = {
         "id": instance,
@@ -155,7 +155,7 @@ add_routes(
 def covered_servers(now: datetime) -> list[Covered]:
     """What is proven until when, of every declared server."""
     first_seen = _store().update(_FIRST_SEEN, dict[str, datetime], lambda known: _seen_since(known or {}, now))
-    return coverage(estate_in_force.get(), estate_in_force.calendar(now), _past(), first_seen, now)
+    return coverage(estate_in_force.get(), estate_in_force.calendar(now), _past(now), first_seen, now)
 
 
 def _seen_since(known: dict[str, datetime], now: datetime) -> dict[str, datetime]:
@@ -167,34 +167,22 @@ def _seen_since(known: dict[str, datetime], now: datetime) -> dict[str, datetime
 def _due(now: datetime) -> list[DrillRequest]:
     turns = drill_admission.known_turns()
     busy = {(one.environment, one.server) for one in (*turns.taken.values(), *turns.waiting.values())}
-    return due(estate_in_force.get(), estate_in_force.calendar(now), _past(), now, busy)
+    return due(estate_in_force.get(), estate_in_force.calendar(now), _past(now), now, busy)
 
 
-def _past() -> Mapping[ServerName, Sequence[Past]]:
-    """Every drill that was begun, by server; those of dumps too, by when they were started."""
+def _past(now: datetime) -> Mapping[ServerName, Sequence[Past]]:
+    """Every drill that was begun, by server; those of dumps too."""
+    from functions.dump_drill_log import past_drills
+
     past: dict[ServerName, list[Past]] = {}
     for entry in registry.entries(steps.state()):
         if entry.held is None:
             passed = None if entry.report is None else entry.report.outcome is Outcome.PASSED
             known = past.setdefault((entry.plan.environment, entry.plan.server), [])
             known.append(Past(entry.plan.requested_at, passed, entry.plan.kind))
-    for name, started in (_store().get(_DUMPS, dict[str, list[datetime]]) or {}).items():
-        environment, _, server = name.partition("/")
-        past.setdefault((environment, server), []).extend(Past(at, True, DrillKind.DUMP) for at in started)
+    for server, one in past_drills(now):
+        past.setdefault(server, []).append(one)
     return past
-
-
-def _remember_dump(request: DrillRequest, now: datetime) -> None:
-    """So that the next drill of that server is of another kind; a day's second tick is the same drill."""
-    name = f"{request.environment}/{request.server}"
-
-    def remember(known: dict[str, list[datetime]] | None) -> dict[str, list[datetime]]:
-        started = (known or {}).get(name, [])
-        if any(at.date() == now.date() for at in started):
-            return known or {}
-        return {**(known or {}), name: [*started, now]}
-
-    _store().update(_DUMPS, dict[str, list[datetime]], remember)
 
 
 def _tell_overdue(now: datetime) -> None:

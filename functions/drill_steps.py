@@ -124,7 +124,8 @@ def verify_books(data: Any) -> dict[str, Any]:
     against = reference(
         plan.environment, plan.server, database.name, database.tenant, plan.certain_until, plan.requested_at
     )
-    with _open(str(data["host"]), database.name) as copy:
+    host = str(data["host"])
+    with _open(host, database.name) as copy, _open(host, database.name) as another:
         books = examine_copy(
             copy,
             against,
@@ -132,6 +133,7 @@ def verify_books(data: Any) -> dict[str, Any]:
             database.tenant,
             plan.target,
             datetime.fromisoformat(source_newest) if source_newest else None,
+            beside=[another],
         )
         books = with_documents(books, copy, plan.environment, plan.id)
     return books.model_dump(mode="json")

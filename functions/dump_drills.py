@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel
 
 from functions import dump_looks, estate_in_force
+from functions.dump_drill_log import remember
 from functions.records import write_record
 from functions.verification_holds import AUTOMATION
 from shared.backup_verification.drill import drill_id
@@ -95,6 +96,7 @@ def conclude(data: object) -> dict[str, Any]:
             )
         ]
     )
+    remember(facts.environment, facts.server, facts.id, facts.requested_at, not failures)
     return {**body, "evidence": evidence}
 
 
