@@ -8,15 +8,22 @@ import asyncio
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
 from durabletask import task
 
-from functions import drill_admission, drill_configuration, drill_copies
-from functions import drill_steps as steps
-from shared.backup_verification.drill import DrillPlan, Phase
+from functions.later import later
+
+if TYPE_CHECKING:
+    from functions import drill_admission, drill_configuration, drill_copies
+    from functions import drill_steps as steps
+    from shared.backup_verification import drill as drills
+else:
+    drill_admission, drill_configuration = later("functions.drill_admission"), later("functions.drill_configuration")
+    drill_copies, steps = later("functions.drill_copies"), later("functions.drill_steps")
+    drills = later("shared.backup_verification.drill")
 
 blueprint = df.Blueprint()
 
@@ -47,8 +54,8 @@ def drill(ctx: task.OrchestrationContext, started: dict[str, Any]) -> Steps[Any]
     begun = yield from _begin(ctx, started)
     if "report" in begun:
         return begun["report"]
-    plan = DrillPlan.model_validate(begun["plan"])
-    seen = _Seen({Phase.REQUESTED: plan.requested_at})
+    plan = drills.DrillPlan.model_validate(begun["plan"])
+    seen = _Seen({drills.Phase.REQUESTED: plan.requested_at})
     try:
         yield from _restore_and_verify(ctx, plan, seen)
         yield from _after_the_verdict(ctx, plan, seen)
@@ -77,7 +84,7 @@ def drill(ctx: task.OrchestrationContext, started: dict[str, Any]) -> Steps[Any]
 class _Seen:
     """What is known of a drill so far. Data of activities stays as it came: it is only handed on."""
 
-    phases: dict[Phase, datetime]
+    phases: "dict[drills.Phase, datetime]"
     host: str = ""
     books: list[Any] = field(default_factory=list[Any])
     failures: list[str] = field(default_factory=list[str])
@@ -103,7 +110,7 @@ def _begin(ctx: task.OrchestrationContext, started: dict[str, Any]) -> Steps[Any
         patience = min(2 * patience, _MOST_PATIENCE)
 
 
-def _restore_and_verify(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _Seen) -> Steps[None]:
+def _restore_and_verify(ctx: task.OrchestrationContext, plan: "drills.DrillPlan", seen: _Seen) -> Steps[None]:
     phases = seen.phases
     plan_data = plan.model_dump(mode="json")
     ctx.set_custom_status({"phase": "asking for the restore"})
@@ -112,23 +119,23 @@ def _restore_and_verify(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _
     created = yield ctx.call_activity("drill_create_server", input=plan_data, retry_policy=_RETRY)
     if "refused" in created:
         raise _DrillFailedError(f"Azure refused the restore: {created['refused']}")
-    phases[Phase.ACCEPTED] = _now(ctx)
+    phases[drills.Phase.ACCEPTED] = _now(ctx)
 
     host = yield from _wait_until_ready(ctx, plan, created["operation"])
     seen.host = host
-    phases[Phase.READY] = _now(ctx)
+    phases[drills.Phase.READY] = _now(ctx)
     yield from _configure(ctx, plan, seen, wanted)
-    phases[Phase.CONFIGURED] = _now(ctx)
+    phases[drills.Phase.CONFIGURED] = _now(ctx)
 
     ctx.set_custom_status({"phase": "waiting for the first answer"})
     while True:
         answer = yield ctx.call_activity("drill_ask", input={"plan": plan_data, "host": host}, retry_policy=_RETRY)
         if "resolved_at" in answer:
-            phases.setdefault(Phase.RESOLVED, datetime.fromisoformat(answer["resolved_at"]))
+            phases.setdefault(drills.Phase.RESOLVED, datetime.fromisoformat(answer["resolved_at"]))
         if "answered_at" in answer:
             break
         yield from _wait(ctx, plan, f"the restored server did not answer: {answer['unavailable']}")
-    phases[Phase.ANSWERED] = datetime.fromisoformat(answer["answered_at"])
+    phases[drills.Phase.ANSWERED] = datetime.fromisoformat(answer["answered_at"])
 
     ctx.set_custom_status({"phase": "checking the books"})
     checks: list[task.Task[Any]] = [
@@ -145,10 +152,10 @@ def _restore_and_verify(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _
         for database in plan.databases
     ]
     seen.books.extend((yield task.when_all(checks)))
-    phases[Phase.VERIFIED] = _now(ctx)
+    phases[drills.Phase.VERIFIED] = _now(ctx)
 
 
-def _configure(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _Seen, wanted: Any) -> Steps[None]:
+def _configure(ctx: task.OrchestrationContext, plan: "drills.DrillPlan", seen: _Seen, wanted: Any) -> Steps[None]:
     """Set what a restore does not carry, one change after the other."""
     ctx.set_custom_status({"phase": "setting what a restore does not carry"})
     given_up: Any = {}
@@ -162,7 +169,7 @@ def _configure(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _Seen, wan
         yield from _wait(ctx, plan, "the restored server was not configured in time")
 
 
-def _after_the_verdict(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _Seen) -> Steps[None]:
+def _after_the_verdict(ctx: task.OrchestrationContext, plan: "drills.DrillPlan", seen: _Seen) -> Steps[None]:
     """The only acts that write to the copy. What they need is proven anew in each of them."""
     question = {"plan": plan.model_dump(mode="json"), "host": seen.host, "books": seen.books}
     if plan.self_test:
@@ -175,7 +182,7 @@ def _after_the_verdict(ctx: task.OrchestrationContext, plan: DrillPlan, seen: _S
         seen.kept = answer["kept"]
 
 
-def _wait_until_ready(ctx: task.OrchestrationContext, plan: DrillPlan, operation: str) -> Steps[str]:
+def _wait_until_ready(ctx: task.OrchestrationContext, plan: "drills.DrillPlan", operation: str) -> Steps[str]:
     absent = 0
     while True:
         look = {"server_id": plan.server_id, "operation": operation}
@@ -195,7 +202,9 @@ def _wait_until_ready(ctx: task.OrchestrationContext, plan: DrillPlan, operation
         yield from _wait(ctx, plan, "the restore was not done in time")
 
 
-def _remove(ctx: task.OrchestrationContext, plan: DrillPlan, phases: dict[Phase, datetime]) -> Steps[str]:
+def _remove(
+    ctx: task.OrchestrationContext, plan: "drills.DrillPlan", phases: "dict[drills.Phase, datetime]"
+) -> Steps[str]:
     """Remove the temporary server until its absence is proven; returns what is wrong when it is not."""
     ctx.set_custom_status({"phase": "removing the temporary server"})
     give_up = ctx.current_utc_datetime + _REMOVAL_PATIENCE
@@ -205,14 +214,14 @@ def _remove(ctx: task.OrchestrationContext, plan: DrillPlan, phases: dict[Phase,
         except task.TaskFailedError as failure:
             removal = {"gone": False, "error": failure.details.message}
         if removal["gone"]:
-            phases[Phase.REMOVED] = _now(ctx)
+            phases[drills.Phase.REMOVED] = _now(ctx)
             return ""
         if ctx.current_utc_datetime >= give_up:
             return f"the temporary server was not removed in time: {removal['error']}"
         yield ctx.create_timer(timedelta(seconds=plan.poll_seconds))
 
 
-def _wait(ctx: task.OrchestrationContext, plan: DrillPlan, too_late: str) -> Steps[None]:
+def _wait(ctx: task.OrchestrationContext, plan: "drills.DrillPlan", too_late: str) -> Steps[None]:
     if _now(ctx) >= plan.restore_deadline:
         raise _DrillFailedError(too_late)
     yield ctx.create_timer(timedelta(seconds=plan.poll_seconds))

@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
 
-from functions import drill_admission, estate_in_force
+from functions import estate_in_force
+from functions.later import later
 from functions.pages import page
 from functions.routing import Answer, Call, Problem, Route, add_routes
-from shared.backup_verification import registry
 from shared.identity import Role
 from shared.platforms import blobs, settings
 
 if TYPE_CHECKING:
+    from functions import drill_admission
+    from shared.backup_verification import registry
     from shared.backup_verification.report import Sealed
     from shared.estate.estate import Estate
+else:
+    drill_admission, registry = later("functions.drill_admission"), later("shared.backup_verification.registry")
 
 blueprint = df.Blueprint()
 _HTML, _JSON = "text/html", "application/json"

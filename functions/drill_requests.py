@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions import drill_admission, estate_in_force
-from functions import drill_steps as steps
+from functions import estate_in_force
+from functions.later import later
 from functions.routing import Answer, Call, Problem, Route, add_routes
-from shared.backup_verification import registry
-from shared.backup_verification.coverage import Covered, coverage
-from shared.backup_verification.drill import DrillKind, DrillRequest, DrillsRequest, Outcome, drill_id
-from shared.backup_verification.planning import problems, requests_of
-from shared.backup_verification.schedule import Past, ServerName, due
 from shared.blob_container import BlobAlreadyExistsError
 from shared.events import Event
 from shared.identity import Role
 from shared.platforms import event_grid, settings
 
 if TYPE_CHECKING:
+    from functions import drill_admission
+    from functions import drill_steps as steps
+    from shared.backup_verification import coverage, drill, planning, registry, schedule
     from shared.changes.state import Store
+else:
+    drill_admission, steps = later("functions.drill_admission"), later("functions.drill_steps")
+    coverage, drill, planning, registry, schedule = (
+        later(f"shared.backup_verification.{name}")
+        for name in ("coverage", "drill", "planning", "registry", "schedule")
+    )
 
 blueprint = df.Blueprint()
 
@@ -40,16 +44,20 @@ async def backup_verification_tick(timer: func.TimerRequest, client: Any) -> Non
     await asyncio.to_thread(_tell_overdue, now)
 
 
-async def _start(client: Any, request: DrillRequest, key: str, now: datetime, *, scheduled: bool = False) -> str:
+async def _start(
+    client: Any, request: "drill.DrillRequest", key: str, now: datetime, *, scheduled: bool = False
+) -> str:
     """Start a drill once: the same environment, server and key is the same drill, running or over."""
-    if request.kind is DrillKind.DUMP:
+    if request.kind is drill.DrillKind.DUMP:
         from functions.dump_drill_log import remember
         from functions.dump_verification import start_dump_drill
 
         started = await start_dump_drill(client, request.environment, request.server, key, now)
         await asyncio.to_thread(remember, request.environment, request.server, started, now, None)
         return started
-    instance = drill_id(request.environment, request.server, key if not request.tenant else f"{key}:{request.tenant}")
+    instance = drill.drill_id(
+        request.environment, request.server, key if not request.tenant else f"{key}:{request.tenant}"
+    )
     started = {
         "id": instance,
         "request": request.model_dump(mode="json"),
@@ -72,7 +80,7 @@ async def _start(client: Any, request: DrillRequest, key: str, now: datetime, *,
 def _is_same(known: Any, started: Mapping[str, Any]) -> bool:
     """Whether a drill that is known was asked for in the same way; a bare request is content with any."""
     asked = started["request"]
-    bare = DrillRequest(environment=asked["environment"], server=asked["server"]).model_dump(mode="json")
+    bare = drill.DrillRequest(environment=asked["environment"], server=asked["server"]).model_dump(mode="json")
     return asked == bare or known is None or known["request"] == asked
 
 
@@ -80,7 +88,7 @@ def _is_same(known: Any, started: Mapping[str, Any]) -> bool:
 
 
 async def _post_drill(call: Call) -> Answer:
-    wish: DrillsRequest = call.body
+    wish: drill.DrillsRequest = call.body
     now = datetime.now(UTC)
     requests = await asyncio.to_thread(_requests, wish, now)
     key = call.idempotency_key or now.date().isoformat()
@@ -93,11 +101,11 @@ async def _post_drill(call: Call) -> Answer:
     )
 
 
-def _requests(wish: DrillsRequest, now: datetime) -> list[DrillRequest]:
+def _requests(wish: "drill.DrillsRequest", now: datetime) -> "list[drill.DrillRequest]":
     estate = estate_in_force.get()
-    if errors := problems(estate, estate_in_force.calendar(now), wish, now):
+    if errors := planning.problems(estate, estate_in_force.calendar(now), wish, now):
         raise Problem(400, "Bad request", "the drill cannot be planned: see errors", errors)
-    return requests_of(estate, wish)
+    return planning.requests_of(estate, wish)
 
 
 async def _get_drill(call: Call) -> Answer:
@@ -141,7 +149,15 @@ async def _get_coverage(call: Call) -> Answer:
 add_routes(
     blueprint,
     [
-        Route("post_drill", "POST", "drills", Role.OPERATOR, "Start restore drills.", _post_drill, DrillsRequest),
+        Route(
+            "post_drill",
+            "POST",
+            "drills",
+            Role.OPERATOR,
+            "Start restore drills.",
+            _post_drill,
+            lambda: drill.DrillsRequest,
+        ),
         Route("list_drills", "GET", "drills", Role.READER, "List the drills.", _list_drills),
         Route("get_drill_coverage", "GET", "drills/coverage", Role.READER, "What is proven until when.", _get_coverage),
         Route("get_drill", "GET", "drills/{id}", Role.READER, "Show a drill's progress and report.", _get_drill),
@@ -152,10 +168,10 @@ add_routes(
 # --- what is proven --------------------------------------------------------------------------------------------------
 
 
-def covered_servers(now: datetime) -> list[Covered]:
+def covered_servers(now: datetime) -> "list[coverage.Covered]":
     """What is proven until when, of every declared server."""
     first_seen = _store().update(_FIRST_SEEN, dict[str, datetime], lambda known: _seen_since(known or {}, now))
-    return coverage(estate_in_force.get(), estate_in_force.calendar(now), _past(now), first_seen, now)
+    return coverage.coverage(estate_in_force.get(), estate_in_force.calendar(now), _past(now), first_seen, now)
 
 
 def _seen_since(known: dict[str, datetime], now: datetime) -> dict[str, datetime]:
@@ -164,22 +180,22 @@ def _seen_since(known: dict[str, datetime], now: datetime) -> dict[str, datetime
     return {server: known.get(server, now) for server in declared}
 
 
-def _due(now: datetime) -> list[DrillRequest]:
+def _due(now: datetime) -> "list[drill.DrillRequest]":
     turns = drill_admission.known_turns()
     busy = {(one.environment, one.server) for one in (*turns.taken.values(), *turns.waiting.values())}
-    return due(estate_in_force.get(), estate_in_force.calendar(now), _past(now), now, busy)
+    return schedule.due(estate_in_force.get(), estate_in_force.calendar(now), _past(now), now, busy)
 
 
-def _past(now: datetime) -> Mapping[ServerName, Sequence[Past]]:
+def _past(now: datetime) -> "Mapping[schedule.ServerName, Sequence[schedule.Past]]":
     """Every drill that was begun, by server; those of dumps too."""
     from functions.dump_drill_log import past_drills
 
-    past: dict[ServerName, list[Past]] = {}
+    past: dict[schedule.ServerName, list[schedule.Past]] = {}
     for entry in registry.entries(steps.state()):
         if entry.held is None:
-            passed = None if entry.report is None else entry.report.outcome is Outcome.PASSED
+            passed = None if entry.report is None else entry.report.outcome is drill.Outcome.PASSED
             known = past.setdefault((entry.plan.environment, entry.plan.server), [])
-            known.append(Past(entry.plan.requested_at, passed, entry.plan.kind))
+            known.append(schedule.Past(entry.plan.requested_at, passed, entry.plan.kind))
     for server, one in past_drills(now):
         past.setdefault(server, []).append(one)
     return past

@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import Generator, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 from durabletask import task
 
-from functions import rehydration_steps as steps
+from functions.later import later
 from functions.routing import Answer, Call, Problem, Route, add_routes
 from shared.identity import Role
-from shared.storage_tiering.rehydration import RehydrationRequest
+
+if TYPE_CHECKING:
+    from functions import rehydration_steps as steps
+    from shared.storage_tiering.rehydration import RehydrationRequest
+else:
+    steps = later("functions.rehydration_steps")
 
 blueprint = df.Blueprint()
 
@@ -82,7 +87,7 @@ add_routes(
             Role.OPERATOR,
             "Bring documents back from archive.",
             _post_rehydration,
-            RehydrationRequest,
+            lambda: steps.RehydrationRequest,
         ),
         Route("list_rehydrations", "GET", "rehydrations", Role.READER, "List them.", _list_rehydrations),
         Route("get_rehydration", "GET", "rehydrations/{id}", Role.READER, "Show how one stands.", _get_rehydration),

@@ -77,7 +77,8 @@ class Route:
     role: Role
     summary: str
     handler: Handler
-    body: type[BaseModel] | None = None
+    body: type[BaseModel] | Callable[[], type[BaseModel]] | None = None
+    """The body's model; or what names it, for models that cost a cold start too much."""
 
 
 def instant_of(call: Call, name: str, default: datetime) -> datetime:
@@ -128,7 +129,7 @@ def _accept(route: Route, req: func.HttpRequest, client: Any) -> Call:
         _LOG.warning("refused %s to %s: needs the role %s", route.name, caller.name, route.role)
         raise Problem(403, "Forbidden", f"{route.name} needs the role {route.role}, which {caller.name} does not have")
     return Call(
-        body=_body(route.body, req.get_body()) if route.body else None,
+        body=_body(_model(route.body), req.get_body()) if route.body else None,
         data=req.get_body(),
         path=_text_pairs(req.route_params),
         query=_text_pairs(req.params),
@@ -140,6 +141,10 @@ def _accept(route: Route, req: func.HttpRequest, client: Any) -> Call:
 
 def _text_pairs(pairs: Any) -> dict[str, str]:
     return dict(pairs)  # azure-functions does not say what its mappings hold
+
+
+def _model(named: type[BaseModel] | Callable[[], type[BaseModel]]) -> type[BaseModel]:
+    return named if isinstance(named, type) else named()
 
 
 def _body(model: type[BaseModel], data: bytes) -> BaseModel:

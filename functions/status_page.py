@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 
-from functions import drill_requests, drill_steps, estate_in_force, tiering_steps
+from functions import drill_requests, estate_in_force
 from functions.change_execution import services
+from functions.later import later
 from functions.routing import Answer, Call, Route, add_routes
 from shared.changes import governance
 from shared.identity import Role
+
+if TYPE_CHECKING:
+    from functions import drill_steps, tiering_steps
+else:
+    drill_steps, tiering_steps = later("functions.drill_steps"), later("functions.tiering_steps")
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -7,17 +7,24 @@ at the blobs themselves.
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from functions import estate_in_force, rehydration_steps, tiering_inventory
-from functions.adapters.blob_containers import AUTOMATION
+from functions import estate_in_force
+from functions.later import later
 from functions.records import write_record
 from functions.rehydrations import nudge
-from shared.storage_tiering import account_events
 from shared.version import VERSION
+
+if TYPE_CHECKING:
+    from functions import rehydration_steps, tiering_inventory
+    from shared.storage_tiering import account_events
+else:
+    rehydration_steps = later("functions.rehydration_steps")
+    tiering_inventory = later("functions.tiering_inventory")
+    account_events = later("shared.storage_tiering.account_events")
 
 blueprint = df.Blueprint()
 
@@ -65,7 +72,7 @@ def _record_lifecycle(account_id: str, event_id: str, data: dict[str, Any], even
     )
     write_record(
         Record(
-            automation=AUTOMATION,
+            automation="storage_tiering",
             kind="native_rules_done" if done.good else Kind.FINDING,
             subject=f"lifecycle:{event_id}",
             time=at,

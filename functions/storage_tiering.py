@@ -6,16 +6,20 @@ A run plans each account, and gives the changes to the one governed way to act: 
 import asyncio
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.durable_functions as df
 import azure.functions as func
 from durabletask import task
 
-from functions import tiering_steps as steps
+from functions.later import later
 from functions.routing import Answer, Call, Problem, Route, add_routes
-from functions.tiering_steps import Run, RunRequest
 from shared.identity import Role
+
+if TYPE_CHECKING:
+    from functions import tiering_steps as steps
+else:
+    steps = later("functions.tiering_steps")
 
 blueprint = df.Blueprint()
 
@@ -41,18 +45,18 @@ async def storage_tiering_tick(timer: func.TimerRequest, client: Any) -> None:
         await _start(client, run)
 
 
-async def _start(client: Any, run: Run) -> None:
+async def _start(client: Any, run: "steps.Run") -> None:
     """Start a run once: the same id is the same run, running or over."""
     if await client.get_orchestration_state(run.id, fetch_payloads=False) is None:
         await client.schedule_new_orchestration("tiering", input=run.model_dump(mode="json"), instance_id=run.id)
 
 
 async def _post_run(call: Call) -> Answer:
-    request: RunRequest = call.body
+    request: steps.RunRequest = call.body
     now = datetime.now(UTC)
     if errors := await asyncio.to_thread(steps.problems_of, request):
         raise Problem(400, "Bad request", "the run cannot be planned: see errors", errors)
-    run = Run(
+    run = steps.Run(
         id=steps.run_id(request.environment, call.idempotency_key or f"{now:%Y-%m-%dT%H%M%S.%f}"),
         request=request,
         requested_by=call.caller.name,
@@ -100,7 +104,15 @@ add_routes(
             "The latest plan of one account: moves, deletions, what is blocked, money, what-if.",
             _get_plan,
         ),
-        Route("post_tiering_run", "POST", "tiering/runs", Role.OPERATOR, "Plan and run now.", _post_run, RunRequest),
+        Route(
+            "post_tiering_run",
+            "POST",
+            "tiering/runs",
+            Role.OPERATOR,
+            "Plan and run now.",
+            _post_run,
+            lambda: steps.RunRequest,
+        ),
         Route("get_tiering_run", "GET", "tiering/runs/{id}", Role.READER, "Show a run.", _get_run),
     ],
 )
