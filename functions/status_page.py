@@ -16,9 +16,10 @@ from shared.changes import governance
 from shared.identity import Role
 
 if TYPE_CHECKING:
-    from functions import drill_steps, tiering_steps
+    from functions import drill_steps, remediation_steps, tiering_steps
 else:
     drill_steps, tiering_steps = later("functions.drill_steps"), later("functions.tiering_steps")
+    remediation_steps = later("functions.remediation_steps")
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 blueprint = df.Blueprint()
 _DAYS_AHEAD = timedelta(days=14)
 _DRILLS_SHOWN = 20
+_FAULTS_SHOWN = 50
 
 
 async def _get_status(call: Call) -> Answer:
@@ -50,6 +52,7 @@ def _page(now: datetime, caller: str) -> str:
         "exceptions": [one for one in governance.list_exceptions(governed) if one.state(now) in _LIVING],
         "overrides": [one for one in governance.list_overrides(governed) if not one.revoked_at and now < one.end],
         "drills": drill_steps.newest_entries(_DRILLS_SHOWN),
+        "faults": remediation_steps.shown_faults(open_only=True)[:_FAULTS_SHOWN],
     }
     return _template().render(facts | _declared(now))
 

@@ -94,6 +94,9 @@ def test_a_session_that_works_is_left_to_a_human(team: Team) -> None:
         result = team.outcome(told["remediation"])
         assert (result["outcome"], result["case"]) == ("escalated", "at-work")
         assert result["ask"]
+        page = team.api.get("/api/status").text
+        assert "a human has it" in page
+        assert result["says"].partition(".")[0] in page
         busy.join()
         assert holder.execute("select 1").fetchone() == (1,), "the session is still there"
 
