@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from shared.changes.errors import NotKnownError
 from shared.changes.freeze import Effect, Window
-from shared.changes.policy import BreakerRule, Budget, Limits, OverrideKind, Policy
+from shared.changes.policy import BreakerRule, Budget, Limits, OverrideKind, Policy, RetryRule
 from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
 
 if TYPE_CHECKING:  # the estate's models are many: whoever has an estate has loaded them
@@ -55,6 +55,8 @@ class DeclaredRules:
             limits=Limits(
                 per_target=gate.at_once_per_target, per_environment=gate.at_once, share=gate.share_at_once.of_one
             ),
+            retry=RetryRule(first=gate.retry_after),
+            verify_every=gate.verify_every,
             dry_run=gate.dry_run,
         )
 

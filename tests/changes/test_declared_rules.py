@@ -48,7 +48,8 @@ def test_the_freeze_of_the_close_is_a_window_of_the_environment() -> None:
 def test_what_the_gate_declares_is_the_policy() -> None:
     policy = with_changes(
         "  gate: {freeze_holds: [financial], approval_for: [disruptive], attempts_per_target: 2 per 1h, "
-        "at_once: 7, share_at_once: 50%, stop_after_failures: 5, probe_after: 10m}\n"
+        "at_once: 7, share_at_once: 50%, stop_after_failures: 5, probe_after: 10m, "
+        "verify_every: 2s, retry_after: 1s}\n"
         "  gates: {staging: {dry_run: true}}\n"
         "  approvals: {expire_after: 30m}\n"
         "  exceptions: {longest: 2h, most_uses: 1, ticket: 'CHG-[0-9]+'}\n"
@@ -60,6 +61,7 @@ def test_what_the_gate_declares_is_the_policy() -> None:
     assert production.attempts_per_target == Budget(2, timedelta(hours=1))
     assert (production.limits.per_environment, production.limits.share) == (7, 0.5)
     assert (production.breaker.failures, production.breaker.open_for) == (5, timedelta(minutes=10))
+    assert (production.verify_every, production.retry.first) == (timedelta(seconds=2), timedelta(seconds=1))
     assert production.approval_lifetime == timedelta(minutes=30)
     assert (production.exception_longest, production.exception_most_uses) == (timedelta(hours=2), 1)
     assert production.exception_ticket == "CHG-[0-9]+"

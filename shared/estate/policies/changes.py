@@ -25,6 +25,12 @@ class Automation(StrEnum):
     JOB_REMEDIATION = "job_remediation"
 
 
+def _a_second_at_least(pause: timedelta) -> timedelta:
+    if pause < timedelta(seconds=1):
+        raise ValueError("is too short; write at least 1s")
+    return pause
+
+
 class Gate(Declared):
     """What must hold before a change is made, and how much may be changed at once."""
 
@@ -78,6 +84,12 @@ class Gate(Declared):
 
     probe_after: Duration = timedelta(hours=1)
     """How long the breaker stays open until a single attempt may show that things work again."""
+
+    verify_every: Annotated[Duration, AfterValidator(_a_second_at_least)] = timedelta(seconds=15)
+    """How often is looked whether what was changed is real, such as pods that are gone or a server that answers."""
+
+    retry_after: Annotated[Duration, AfterValidator(_a_second_at_least)] = timedelta(seconds=10)
+    """The pause before what was refused is tried again; it doubles each time, up to five minutes."""
 
 
 class Approvals(Declared):
