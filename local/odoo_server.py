@@ -262,6 +262,12 @@ class OdooServer:
         for name, value in values.items():
             query = sql.SQL("update ir_cron set {} = %s, write_uid = 2 where id = any(%s)").format(sql.Identifier(name))
             connection.execute(query, (value, list(ids)))
+        if values.get("active"):  # the cron worker looks at once at what is due
+            connection.execute(
+                "insert into ir_cron_trigger (cron_id, call_at, create_uid)"
+                " select id, nextcall, 2 from ir_cron where id = any(%s)",
+                (list(ids),),
+            )
         self.calls.append((model, "write", tuple(ids)))
         return True
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the estate's models are many: whoever has an estate has loa
     from shared.finance_calendar.occurrences import Occurrence
 
 _LOOK_AHEAD = timedelta(days=14)
+_QUEUE_JOBS = 100
+"""Nobody declares queue jobs; an Odoo has so many that those of one cause are a small share of them."""
 
 
 class DeclaredRules:
@@ -110,14 +112,18 @@ class DeclaredRules:
     def targets(self, environment: str, kind: str) -> int:
         """See `Rules.targets`. A kind that the estate does not count is one target."""
         declared = self._declared(environment)
+        workloads = sum(len(cluster.workloads) for cluster in declared.clusters.values())
         counts = {
             "postgres-server": len(declared.postgres),
             "aks-cluster": len(declared.clusters),
             "aks-node-pool": sum(len(cluster.pools) for cluster in declared.clusters.values()),
-            "kubernetes-workload": sum(len(cluster.workloads) for cluster in declared.clusters.values()),
+            "kubernetes-workload": workloads,
+            "kubernetes-job": workloads,
             "storage-account": len(declared.storage),
+            "blob-container": sum(len(account.containers) for account in declared.storage.values()),
             "redis": len(declared.redis),
             "odoo": len(declared.odoo),
+            "odoo-queue-job": _QUEUE_JOBS * len(declared.odoo),
         }
         return max(1, counts.get(kind, 1))
 

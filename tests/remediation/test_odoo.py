@@ -11,6 +11,7 @@ import yaml
 
 from local.embedded_estate import EmbeddedEstate
 from local.odoo_server import OdooServer, Work
+from shared.platforms.odoo import Endpoint, Odoo, OdooRefusedError, OdooSilentError, OdooUserError
 from tests.drills.running import app
 from tests.remediation.running import Team, quick_estate
 
@@ -61,28 +62,20 @@ def books(estate: EmbeddedEstate) -> Books:
     return Books(estate)
 
 
-@pytest.fixture(scope="module", params=[18, 19], ids=["xml-rpc", "json-2"])
-def odoo(estate: EmbeddedEstate, books: Books, request: pytest.FixtureRequest) -> Iterator[tuple[OdooServer, int]]:
+@pytest.fixture(scope="module")
+def server(estate: EmbeddedEstate, books: Books) -> Iterator[OdooServer]:
     with OdooServer(estate.authority, books.dsn, user="closekeeper", key=KEY) as running:
         running.serve(books.name)
-        yield running, request.param
+        yield running
 
 
 @pytest.fixture(scope="module")
-def server(odoo: tuple[OdooServer, int]) -> OdooServer:
-    return odoo[0]
-
-
-@pytest.fixture(scope="module")
-def team(
-    estate: EmbeddedEstate, odoo: tuple[OdooServer, int], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Team]:
+def team(estate: EmbeddedEstate, server: OdooServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """The app whose estate names the running Odoo, and the classes of the jobs of these tests."""
     folder: Path = tmp_path_factory.mktemp("remediation")
     file = quick_estate(estate, folder / "declared", cron_overdue="1m")
     declared = yaml.safe_load(file.read_text())
-    server, version = odoo
-    declared["environments"]["production"]["odoo"]["main"] |= {"url": server.url, "version": version}
+    declared["environments"]["production"]["odoo"]["main"]["url"] = server.url
     declared["job_remediation"]["jobs"] |= {
         "res.partner.compute_statistics": {"repeat": "A", "changes_ledger": False},
         "account.move.action_post_batch": {"repeat": "B", "proof": "posted"},
@@ -185,3 +178,63 @@ def _a_cron(books: Books, name: str, *, active: bool, late: str) -> int:
         late,
     )[0]
     return cron
+
+
+@pytest.fixture(params=[18, 19], ids=["xml-rpc", "json-2"])
+def client(
+    estate: EmbeddedEstate,
+    server: OdooServer,
+    books: Books,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Odoo:
+    """The app's own client, by either protocol."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+    return Odoo(Endpoint(server.url, request.param, books.name, "closekeeper", KEY))
+
+
+def test_both_protocols_read_call_write_and_create(client: Odoo, books: Books, server: OdooServer) -> None:
+    (job,) = books.fail_jobs("res.partner", "compute_statistics", [1], TRANSIENT)
+    assert client.read("queue.job", [job], ("state",)) == [{"id": job, "state": "failed"}]
+    assert client.call("queue.job", "search_count", (), domain=[["state", "=", "failed"]]) == 1
+    client.call("queue.job", "requeue", [job])
+    assert server.calls[-1] == ("queue.job", "requeue", (job,))
+    client.write("ir.cron", [1], {"active": True})
+    assert server.calls[-1] == ("ir.cron", "write", (1,))
+    client.create("ir.cron.trigger", {"cron_id": 1, "call_at": "2026-01-01 00:00:00"})
+    assert server.calls[-1] == ("ir.cron.trigger", "create", (1,))
+
+
+def test_both_protocols_tell_why_not(client: Odoo, books: Books, server: OdooServer) -> None:
+    with pytest.raises(OdooRefusedError, match=r"[Pp]rivate|not exist"):
+        client.call("ir.cron", "_trigger", [1])
+    with psycopg.connect(books.dsn(books.name)) as running:
+        running.execute("select id from ir_cron where id = 1 for update")
+        with pytest.raises(OdooUserError, match="currently being executed"):
+            client.write("ir.cron", [1], {"active": True})
+    with pytest.raises(OdooRefusedError, match="ot allowed"):
+        client.write("queue.job", [1], {"state": "pending"})
+
+
+def test_a_wrong_key_is_refused_and_never_shown(server: OdooServer, estate: EmbeddedEstate, books: Books) -> None:
+    for version in (18, 19):
+        wrong = Endpoint(server.url, version, books.name, "closekeeper", "a-wrong-key")
+        assert "a-wrong-key" not in repr(wrong)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+            with pytest.raises(OdooRefusedError) as refused:
+                Odoo(wrong).read("queue.job", [1], ("state",))
+        assert "a-wrong-key" not in str(refused.value)
+
+
+def test_an_answer_that_is_lost_is_told_as_lost_and_the_call_is_made_once(
+    estate: EmbeddedEstate, server: OdooServer, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+    client = Odoo(Endpoint(server.url, 18, books.name, "closekeeper", KEY))
+    (job,) = books.fail_jobs("res.partner", "compute_statistics", [1], TRANSIENT)
+    server.faults.silent["requeue"] = 1
+    before = len(server.calls)
+    with pytest.raises(OdooSilentError):
+        client.call("queue.job", "requeue", [job])
+    assert server.calls[before:] == [("queue.job", "requeue", (job,))], "asked once, though nobody answered"
