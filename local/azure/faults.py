@@ -8,6 +8,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -66,6 +67,8 @@ class Fault(BaseModel):
     operation: OperationFault | None = None
     matched: int = 0
     applied: int = 0
+    applied_at: list[float] = Field(default_factory=list[float], exclude=True)
+    """When it acted, by the monotonic clock."""
 
     @field_validator("path")
     @classmethod
@@ -119,6 +122,7 @@ class FaultPlan:
                 due = fault.matched >= fault.first and (fault.times is None or fault.applied < fault.times)
                 if due and acting is None:
                     fault.applied += 1
+                    fault.applied_at.append(time.monotonic())
                     acting = fault
         return acting
 
