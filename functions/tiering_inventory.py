@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from functions import estate_in_force, tiering_scope
+from shared.blob_container import BlobNotFoundError
 from shared.changes.state import Store
 from shared.platforms import blobs
 from shared.storage_tiering.account_events import InventoryDone
@@ -39,7 +40,7 @@ class Report:
     """One report. Raises InventoryError when it cannot be relied on, InventoryFileError when a file is damaged."""
 
     def __init__(self, environment: str, account: "StorageAccount", done: InventoryDone, now: datetime) -> None:
-        from shared.storage_tiering.inventory_manifest import check_age, manifest_of
+        from shared.storage_tiering.inventory_manifest import InventoryError, check_age, manifest_of
 
         place = account.inventory
         if place is None:
@@ -51,8 +52,13 @@ class Report:
         if not blob:
             raise LookupError(f"the report at {path} is not in {place.container}, which the estate declares")
         container = blobs.container(self._url)
-        checksum = container.read(f"{blob.removesuffix('.json')}.checksum").data
-        self.manifest: Manifest = manifest_of(container.read(blob).data, checksum)
+        try:
+            checksum = container.read(f"{blob.removesuffix('.json')}.checksum").data
+            self.manifest: Manifest = manifest_of(container.read(blob).data, checksum)
+        except BlobNotFoundError as error:
+            raise InventoryError(
+                f"there is no {blob} with its checksum in {place.container}; wait for the next run"
+            ) from error
         check_age(self.manifest, now)
 
     def batches(self) -> "Iterator[pl.DataFrame]":

@@ -42,11 +42,14 @@ class AzureBlobListing:
 
     def page_from(self, name: str, *, versions: bool = False) -> list[BlobFacts]:
         """The blobs from that name on (included) in one request; with `versions` former versions and snapshots, too.
+        Empty only when there are none: a page may be empty although more follow, and then the next one is read.
 
         Raises ContainerNotListedError.
         """
-        include = "snapshots,versions" if versions else ""
-        facts, _ = self._page({"startFrom": name, "maxresults": str(_MOST_A_PAGE), "include": include})
+        asked = {"maxresults": str(_MOST_A_PAGE), "include": "snapshots,versions" if versions else ""}
+        facts, marker = self._page({**asked, "startFrom": name})
+        while marker and not facts:
+            facts, marker = self._page({**asked, "marker": marker})
         return facts
 
     def _page(self, parameters: dict[str, str]) -> tuple[list[BlobFacts], str | None]:

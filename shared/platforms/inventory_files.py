@@ -40,14 +40,21 @@ def check_size(path: Path, size: int) -> None:
 
 
 def download(container_url: str, blob: str, path: Path) -> None:
-    """Copy a file of a report from its container to disk, with the app's own identity."""
+    """Copy a file of a report from its container to disk, with the app's own identity.
+
+    Raises InventoryFileError when it is not there, and azure.core's AzureError.
+    """
+    from azure.core.exceptions import ResourceNotFoundError
     from azure.storage.blob import ContainerClient
 
     from shared.platforms.credentials import credential
 
     client = ContainerClient.from_container_url(container_url, credential=credential())
     with path.open("wb") as file:
-        client.download_blob(blob).readinto(file)
+        try:
+            client.download_blob(blob).readinto(file)
+        except ResourceNotFoundError as error:
+            raise InventoryFileError(f"{blob} is not there, though its manifest names it") from error
 
 
 def _parquet(path: Path, wanted: "Callable[[Sequence[str]], list[str]]", rows: int) -> "Iterator[pl.DataFrame]":

@@ -70,6 +70,13 @@ class Counted:
         return taken
 
 
+_ORDERS: tuple[Callable[[str], bytes], ...] = (
+    lambda name: name.encode(),
+    lambda name: name.encode("utf-16-be"),
+    lambda name: name.replace("/", "\0").encode(),
+)
+
+
 class Brake:
     """One pause for all senders of an account: who is told to come again later speaks for all of them."""
 
@@ -112,8 +119,8 @@ class Sender:
             here = {(facts.name, facts.version, facts.snapshot): facts for facts in page}
             # a step for what is current does not name its version, and where there is versioning it has one
             here |= {(facts.name, None, None): facts for facts in page if facts.current and facts.snapshot is None}
-            for key in [key for key in left if key in here or key[0] == start]:
-                # the page begins with the first name, so what is missing of it does not exist
+            last = page[-1].name if page else None
+            for key in [key for key in left if key in here or _has_passed(key[0], start, last)]:
                 step = left.pop(key)
                 outcome = answers.outcome_of_facts(step, here.get(key))
                 if outcome is None:
@@ -190,6 +197,17 @@ class Sender:
         ceiling = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**tried)
         wait = ceiling * random.uniform(0.5, 1)  # noqa: S311 (spreads senders, guards nothing)
         self._brake.hold(wait if again_after is None else again_after)
+
+
+def _has_passed(name: str, start: str, last: str | None) -> bool:
+    """Whether a page from one name to another would have that name if it existed. `last` is None for an empty page.
+
+    The service's order is not documented to the last character: a name is judged only where all likely orders agree
+    (code points, UTF-16, folders first as with a hierarchical namespace), else it is looked at by itself.
+    """
+    return name == start or all(
+        order(start) < order(name) and (last is None or order(name) < order(last)) for order in _ORDERS
+    )
 
 
 def _deed(step: Step) -> Deed:
