@@ -144,25 +144,32 @@ async def _postpone(call: Call) -> Answer:
     body: PostponeRequest = call.body
     now = datetime.now(UTC)
     sleeps_at = await _asked(lambda: steps.next_sleep(call.path["name"], now))
-    return await _awake(call, body.reason, sleeps_at + timedelta(minutes=body.minutes), None, woken=False)
+    until = sleeps_at + timedelta(minutes=body.minutes)
+    return await _awake(call, body.reason, until, None, woken=False, end="minutes")
 
 
-async def _awake(call: Call, reason: str, until: datetime, target: str | None, *, woken: bool) -> Answer:
-    """Keep awake, and look at once: what is under way turns round, and a lost look is made up for by the next tick."""
+async def _awake(
+    call: Call, reason: str, until: datetime, target: str | None, *, woken: bool, end: str = "until"
+) -> Answer:
+    """Keep awake, and look at once: what is under way turns round, and a lost look is made up for by the next tick.
+
+    end: the field of the body that says until when.
+    """
     from functions import sleep_steps as steps
 
     name, now = call.path["name"], datetime.now(UTC)
     made = await _asked(
         lambda: steps.keep_awake(
             call.caller, name, reason=reason, until=until, target=target, now=now, key=call.idempotency_key
-        )
+        ),
+        end,
     )
     plan = await look(call.durable, name, datetime.now(UTC), requested=woken)
     body = {"override": to_data(made), "plan": plan, "environment": f"/api/environments/{name}"}
     return Answer(body, 202, {"Location": f"/api/overrides/{made.id}"})
 
 
-async def _asked[T](work: Callable[[], T]) -> T:
+async def _asked[T](work: Callable[[], T], end: str = "until") -> T:
     try:
         return await asyncio.to_thread(work)
     except NotPermittedError as error:
@@ -172,7 +179,7 @@ async def _asked[T](work: Callable[[], T]) -> T:
     except ConflictError as error:
         raise Problem(409, "Conflict", str(error)) from error
     except InvalidRequestError as error:
-        field = "until" if error.field == "end" else error.field
+        field = end if error.field == "end" else error.field
         raise Problem(422, "Unprocessable content", str(error), [(f"/{field}", str(error))]) from error
 
 

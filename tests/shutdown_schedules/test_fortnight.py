@@ -1,5 +1,6 @@
 """Fortnights at five-minute ticks, with lost ticks, restarts and people: it always converges, and nothing is lost."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,8 @@ from tests.shutdown_schedules.declared import CRON, NIGHTS, POOL, REPLICAS, SERV
 from tests.shutdown_schedules.staging import TICK, Staging
 from tests.shutdown_schedules.test_hours import keep_awake, utc
 
+LONG = bool(os.environ.get("CLOSEKEEPER_TEST_LONG"))
+"""Many fortnights instead of a few."""
 SPRING = utc("2026-03-23T00:00")
 """The fortnight from here has the clocks' change on 29 March, the month's end on Tuesday, Good Friday and Easter."""
 FORTNIGHT = timedelta(days=14)
@@ -70,7 +73,7 @@ deeds = st.lists(
 
 
 @settings(
-    max_examples=2,
+    max_examples=20 if LONG else 2,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # a fortnight takes seconds: no time to shrink
@@ -83,7 +86,7 @@ def test_whatever_happens_it_converges_originals_are_kept_and_transitions_happen
     play(deeds, crashes, seed)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(20 if LONG else 1))
 def test_an_eventful_fortnight(seed: int) -> None:
     import random
 
