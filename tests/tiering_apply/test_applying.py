@@ -1,5 +1,7 @@
 """Work lists carried out against Azurite, with what the service may do in between."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from azure.storage.blob import StandardBlobTier
 
@@ -8,6 +10,7 @@ from shared.storage_tiering import checkpoint
 from shared.storage_tiering.answers import Outcome
 from shared.storage_tiering.sending import RefusedAltogetherError
 from shared.storage_tiering.worklist import WorkListDamagedError
+from tests.tiering_apply import planned
 from tests.tiering_apply.world import Documents, expected
 
 
@@ -26,6 +29,20 @@ def test_everything_planned_is_moved_in_full_batches_and_nothing_else(documents:
     assert documents.proxy.count("batch") == progress.batches == 3
     assert documents.proxy.count("list") == progress.looks == 1
     assert set(documents.proxy.moved()) == set(chosen)
+
+
+def test_a_plan_from_a_listing_is_that_of_a_plain_loop_and_applied_as_it_is(documents: Documents) -> None:
+    planned.fill(documents, 400)
+    now = datetime.now(UTC) + timedelta(days=40)
+    before, steps = documents.tiers(), planned.planned_steps(documents, now)
+    due = {step.name: step.to for step in steps}
+    assert due == planned.plain_loop(documents, now)
+    assert len(due) == 340
+    documents.proxy.forget()
+    assert documents.run(documents.work(steps)).blobs(Outcome.DONE) == 340
+    assert documents.tiers() == before | due
+    assert documents.proxy.requests == ["list", "batch", "batch"]
+    assert planned.planned_steps(documents, now) == []
 
 
 def test_answers_are_matched_by_their_number_and_not_by_their_order(documents: Documents) -> None:
