@@ -95,7 +95,7 @@ class Running(App):
         self.fire("shutdown_schedules_tick")
         self.await_idle()
 
-    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         """Tick until it is so."""
         deadline = time.monotonic() + seconds
         self.tick()
