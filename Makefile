@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint types bench plan lock lock-check clean
 PY := .venv/bin/python
-JOBS ?= 2
+JOBS ?= 3
 BENCHES := $(basename $(notdir $(wildcard bench/[a-z]*.py)))
 
 help: ## List what can be made
