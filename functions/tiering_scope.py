@@ -11,6 +11,7 @@ from shared.platforms import blobs, settings
 
 if TYPE_CHECKING:
     from shared.estate.inventory.storage import StorageAccount
+    from shared.platforms.storage_accounts import AccountFacts
     from shared.storage_tiering.account import AccountAbilities, AccountRules, VerifiedBackup
     from shared.storage_tiering.native_rules import NativeRule
 
@@ -26,18 +27,22 @@ def state() -> BlobContainer:
 
 def account_rules(environment: str, account_name: str, now: datetime) -> "AccountRules":
     """All that decides about the account's blobs now. Raises LookupError when the estate does not say enough."""
+    from shared.platforms import storage_accounts
     from shared.storage_tiering import rehydration, scope
 
     estate = estate_in_force.get()
     account = estate.environments[environment].storage[account_name]
     policy = lifecycle_policy(account)
+    facts = storage_accounts.get(str(account.id))
     return scope.account_rules(
         estate,
         environment,
         account_name,
         estate_in_force.calendar(now),
         now,
-        abilities=_abilities(account),
+        abilities=_abilities(facts),
+        held_containers=facts.held_containers if facts else frozenset(),
+        immutable_for=facts.immutable_for if facts else {},
         verified=tuple(_verified(account)),
         at_hand=rehydration.held(state(), environment, account_name, now),
         native=_native(policy),
@@ -58,6 +63,8 @@ def outlook(environment: str, account_name: str, known: "AccountRules") -> "Call
             calendar,
             at,
             abilities=known.abilities,
+            held_containers=known.held_containers,
+            immutable_for=known.immutable_for,
             verified=known.verified,
             native=known.native,
         )
@@ -78,12 +85,10 @@ def _native(policy: dict[str, Any] | None) -> "tuple[NativeRule, ...]":
     return read_rules(policy)
 
 
-def _abilities(account: "StorageAccount") -> "AccountAbilities":
+def _abilities(facts: "AccountFacts | None") -> "AccountAbilities":
     """What the account offers; an account that Resource Manager does not show offers nothing."""
-    from shared.platforms import storage_accounts
     from shared.storage_tiering.account import AccountAbilities
 
-    facts = storage_accounts.get(str(account.id))
     if facts is None:
         return AccountAbilities()
     return AccountAbilities(

@@ -4,6 +4,7 @@ The data plane's own service properties know neither versioning nor the containe
 statistics ask for a secondary that can be read; the resource has all three.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ class AccountFacts:
 
     `secondary` is `none`, `replicated` or `readable`; `last_sync` the instant before which every write is in the
     paired region, None where Azure does not say; `sync_status` is Live, Bootstrap or Unavailable, empty without one.
+    `held_containers` are under legal hold as a whole; `immutable_for` says of containers with an immutability policy
+    how long after its creation a blob stays immutable.
     """
 
     sku: str
@@ -29,6 +32,8 @@ class AccountFacts:
     container_soft_delete: timedelta | None
     versioning: bool
     containers: frozenset[str]
+    held_containers: frozenset[str]
+    immutable_for: Mapping[str, timedelta]
 
 
 def get(account_id: str) -> AccountFacts | None:
@@ -40,6 +45,10 @@ def get(account_id: str) -> AccountFacts | None:
     kept = _part(resource_manager.get(service, API_VERSION), "properties")
     stats = _part(_part(account, "properties"), "geoReplicationStats")
     sku = str(_part(account, "sku").get("name") or "")
+    containers = {
+        str(one["name"]): _part(one, "properties")
+        for one in resource_manager.pages(f"{service}/containers", API_VERSION)
+    }
     return AccountFacts(
         sku=sku,
         secondary=_secondary(sku),
@@ -48,7 +57,9 @@ def get(account_id: str) -> AccountFacts | None:
         soft_delete=_retention(_part(kept, "deleteRetentionPolicy")),
         container_soft_delete=_retention(_part(kept, "containerDeleteRetentionPolicy")),
         versioning=bool(kept.get("isVersioningEnabled")),
-        containers=frozenset(str(one["name"]) for one in resource_manager.pages(f"{service}/containers", API_VERSION)),
+        containers=frozenset(containers),
+        held_containers=frozenset(name for name, said in containers.items() if said.get("hasLegalHold")),
+        immutable_for={name: period for name, said in containers.items() if (period := _immutable_for(said))},
     )
 
 
@@ -66,6 +77,11 @@ def _part(resource: Any, name: str) -> dict[str, Any]:
 
 def _retention(policy: dict[str, Any]) -> timedelta | None:
     return timedelta(days=int(policy.get("days") or 0)) if policy.get("enabled") else None
+
+
+def _immutable_for(container: dict[str, Any]) -> timedelta | None:
+    days = _part(_part(container, "immutabilityPolicy"), "properties").get("immutabilityPeriodSinceCreationInDays")
+    return timedelta(days=int(days)) if days else None
 
 
 def _instant(text: object) -> datetime | None:

@@ -42,6 +42,16 @@ def test_an_account_tells_what_it_keeps_and_where(azure: AzureSimulator, sku: st
         assert abs(datetime.now(UTC) - facts.last_sync - timedelta(minutes=3)) < timedelta(minutes=1)
 
 
+def test_containers_tell_their_holds(azure: AzureSimulator) -> None:
+    account = azure.storage_accounts.add(account_id("stheld"), sku="Standard_GRS", containers=["audit", "law", "free"])
+    account.legal_holds.add("audit")
+    account.immutable_days["law"] = 3650
+    facts = storage_accounts.get(account_id("stheld"))
+    assert facts is not None
+    assert facts.held_containers == {"audit"}
+    assert facts.immutable_for == {"law": timedelta(days=3650)}
+
+
 def test_what_is_off_and_what_is_not_said_are_none(azure: AzureSimulator) -> None:
     account = azure.storage_accounts.add(account_id("stbare"), sku="Standard_GRS")
     account.secondary_lag = None

@@ -306,6 +306,32 @@ def test_the_newest_verified_dump_and_what_is_newer_stay_though_the_policy_drops
     assert sorted(dumps.tiers()) == sorted(f"{name}{more}" for name in made[1:] for more in ("", ".sha256"))
 
 
+def test_a_container_under_legal_hold_or_immutable_as_a_whole_is_left_alone(
+    running_app: App, containers: dict[str, Documents]
+) -> None:
+    papers = containers["papers"]
+    papers.empty()
+    papers.fill([f"{number}.pdf" for number in range(5)], data=DATA)
+    papers.await_age(1)
+    account = running_app.service.azure.storage_accounts.named("docs")
+
+    def planned(key: str) -> tuple[int, dict[str, int]]:
+        running_app.run(key, account="docs", container="papers", dry_run=True)
+        plan = running_app.api.get("/tiering/accounts/production/docs").json()
+        return plan["containers"]["papers"]["moves"], {row["reason"]: row["blobs"] for row in plan["blocked"]}
+
+    account.legal_holds.add("papers")
+    try:
+        assert planned("held") == (0, {"legal hold": 5})
+        account.legal_holds.clear()
+        account.immutable_days["papers"] = 365
+        assert planned("immutable") == (0, {"immutable": 5})
+    finally:
+        account.legal_holds.clear()
+        account.immutable_days.clear()
+    assert planned("free") == (5, {})
+
+
 # --- native rules ----------------------------------------------------------------------------------------------------
 
 

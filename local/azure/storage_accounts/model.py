@@ -30,6 +30,10 @@ class Account:
     sku: str
     created: datetime
     containers: set[str] = field(default_factory=set[str])
+    legal_holds: set[str] = field(default_factory=set[str])
+    """Containers under legal hold as a whole."""
+    immutable_days: dict[str, int] = field(default_factory=dict[str, int])
+    """Containers with an immutability policy, and for how many days after its creation a blob stays immutable."""
     tags: dict[str, str] = field(default_factory=dict[str, str])
     blob_service: dict[str, Any] = field(
         default_factory=lambda: {"cors": {"corsRules": []}, "deleteRetentionPolicy": {"enabled": False}}

@@ -107,13 +107,21 @@ class StorageAccounts:
                     "publicAccess": "None",
                     "leaseStatus": "Unlocked",
                     "leaseState": "Available",
-                    "hasImmutabilityPolicy": False,
-                    "hasLegalHold": False,
+                    "hasImmutabilityPolicy": name in account.immutable_days,
+                    "hasLegalHold": name in account.legal_holds,
+                    **_immutability(account.immutable_days.get(name)),
                 },
             }
             for name in sorted(account.containers)
         ]
         return page(call, shown, _PAGE)
+
+
+def _immutability(days: int | None) -> dict[str, Any]:
+    if days is None:
+        return {}
+    policy = {"immutabilityPeriodSinceCreationInDays": days, "state": "Locked", "allowProtectedAppendWrites": False}
+    return {"immutabilityPolicy": {"etag": f'"{days}"', "properties": policy, "updateHistory": []}}
 
 
 def _blob_service(account: Account) -> dict[str, Any]:
