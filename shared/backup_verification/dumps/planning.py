@@ -75,7 +75,7 @@ def to_look_at(dumps: Iterable[Dump], tenants: Mapping[str, str], now: datetime)
         database = owner_of(dump.name, tenants)
         if now - dump.last_modified < CATCH_UP:
             chosen[dump.name] = (database, dump)
-        if database and (database not in newest or newest[database].last_modified < dump.last_modified):
+        if database and (database not in newest or _age(newest[database]) < _age(dump)):
             newest[database] = dump
     chosen.update({dump.name: (database, dump) for database, dump in newest.items()})
     return sorted(chosen.values(), key=lambda each: each[1].last_modified)
@@ -84,7 +84,12 @@ def to_look_at(dumps: Iterable[Dump], tenants: Mapping[str, str], now: datetime)
 def newest_of(dumps: Iterable[Dump], tenants: Mapping[str, str], database: str) -> Dump | None:
     """The newest dump of a database, None when there is none."""
     own = (dump for dump in dumps if owner_of(dump.name, tenants) == database)
-    return max(own, key=lambda dump: dump.last_modified, default=None)
+    return max(own, key=_age, default=None)
+
+
+def _age(dump: Dump) -> tuple[datetime, str]:
+    """What is newer; Azure counts whole seconds, and of one second the later name is meant."""
+    return dump.last_modified, dump.name
 
 
 def make_plan(
