@@ -1,4 +1,4 @@
-"""The embedded estate for tests: one for each worker of the test run, since it takes seconds to bring up."""
+"""The embedded estate for tests: one for each file, since it takes seconds to bring up and files change it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ def _silently(title: str) -> Iterator[Callable[[str], None]]:
     yield lambda word: None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEstate]:
     """The single-company example with real servers and books; its outcomes' topic retries fast."""
     folder = tmp_path_factory.mktemp("estate")
