@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 from functions.adapters.odoo_records import Record, claim, odoo_of
 from shared.changes.change import Change, State
@@ -37,8 +36,7 @@ class OdooCrons:
             if change.action == "activate":
                 odoo_of(change).write("ir.cron", [record.id], {"active": True})
                 return Acted(Act.DONE)
-            mine, _ = claim(key, uuid4().hex, str(change.after["ran_since"]))
-            if mine:
+            if claim(key):
                 now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
                 odoo_of(change).create("ir.cron.trigger", {"cron_id": record.id, "call_at": now})
         except odoo.OdooUserError as error:

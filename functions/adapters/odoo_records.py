@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from uuid import uuid4
 
 from functions import estate_in_force
 from functions.change_execution import services
@@ -42,20 +43,11 @@ def _odoo(endpoint: Endpoint) -> Odoo:
     return Odoo(endpoint)
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """Who may act for an attempt: the first that came. `seen` is what was there before."""
-
-    by: str
-    seen: str
-
-
-def claim(key: str, by: str, seen: str) -> tuple[bool, str]:
-    """Claim the one act of an attempt; returns whether it is ours, and what was seen before it.
+def claim(key: str) -> bool:
+    """Claim the one act of an attempt; returns whether it is ours.
 
     Whoever finds it claimed must not act: the claim comes before the act, so a crash in between loses the act, which
     shows, and never doubles it, which might not.
     """
-    mine = _Claim(by, seen)
-    kept = services().store.update(f"remediation/acts/{key}", _Claim, lambda known: known or mine)
-    return kept.by == by, kept.seen
+    mine = uuid4().hex
+    return services().store.update(f"remediation/acts/{key}", str, lambda known: known or mine) == mine

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import uuid4
 
 from functions.adapters.odoo_records import Record, claim, odoo_of
 from shared.changes.change import Change, State
@@ -12,7 +11,7 @@ from shared.platforms import odoo
 
 _RATE = Rate(burst=10, every=timedelta(seconds=1))
 _FIRST_LOOK, _LATER_LOOK = timedelta(seconds=1), timedelta(minutes=1)
-_PICKED_UP_WITHIN = 12  # looks, about five minutes: then nobody has the job, and the act was lost
+_PICKED_UP_WITHIN = 12  # looks, about four minutes: then nobody has the job, and the act was lost
 _LIVE = frozenset({"pending", "enqueued", "started", "wait_dependencies"})
 _FIELDS = ("state", "date_started", "exc_name", "identity_key")
 
@@ -41,8 +40,7 @@ class QueueJobs:
                 return Acted(Act.FAILED, detail="another job with its identity key is waiting or at work: left alone")
             if why := _applied_since(change):
                 return Acted(Act.FAILED, detail=why)
-            mine, _ = claim(key, uuid4().hex, _mark(job))
-            if mine:
+            if claim(key):
                 odoo_of(change).call("queue.job", "requeue", [Record.parse(change.target).id])
         except odoo.OdooSilentError:
             return _running(0)  # it was asked, and may have done it: what the job does next will tell
