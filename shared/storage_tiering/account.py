@@ -96,6 +96,10 @@ class AccountRules:
     """Containers with an immutability policy of their own: how long after its creation a blob stays immutable."""
 
     verified: VerifiedBackups = ()
+    documents: frozenset[str] = frozenset()
+    """Containers with the attachments of databases, to which restored books refer whatever their age; their folders
+    with a class of their own hold something else."""
+
     at_hand: tuple[Selection, ...] = ()
     """What was rehydrated on request and is still needed."""
 

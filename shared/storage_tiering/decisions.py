@@ -18,6 +18,7 @@ class Reason(StrEnum):
     REHYDRATING = "being rehydrated"
     VERIFIED_BACKUP = "part of the newest verified backup"
     NOT_YET_VERIFIED = "newer than the newest verified backup"
+    DOCUMENT = "restored books refer to it"
     KEPT_BY_LAW = "kept by law"
     NOT_RECOVERABLE = "deletion could not be undone"
     REPLACED_UNKNOWN = "not known since when it is replaced"
@@ -31,7 +32,7 @@ class Reason(StrEnum):
 
 HOLDS = frozenset({
     Reason.LEGAL_HOLD, Reason.IMMUTABLE, Reason.LEASED, Reason.AUDIT, Reason.AT_HAND, Reason.REHYDRATING,
-    Reason.VERIFIED_BACKUP, Reason.NOT_YET_VERIFIED,
+    Reason.VERIFIED_BACKUP, Reason.NOT_YET_VERIFIED, Reason.DOCUMENT,
 })  # fmt: skip
 """The reasons that always win over what it costs."""
 

@@ -8,6 +8,7 @@ Columns that are read besides the blob's facts: `class`, `document_date`, `verif
 import polars as pl
 
 from shared.storage_tiering.account import AccountRules
+from shared.storage_tiering.ages import is_former
 from shared.storage_tiering.classes import is_selected
 from shared.storage_tiering.decisions import Reason
 from shared.storage_tiering.frames import any_of, by_class, instant
@@ -39,14 +40,30 @@ class Holds:
         return pl.coalesce(first_reason([(Reason.IMMUTABLE, self._immutable())]), self.of_archiving())
 
     def of_archiving(self) -> pl.Expr:
-        """What forbids archiving and deletion: the newest verified backup, and what is newer than it."""
+        """What forbids archiving and deletion: the newest verified backup, what restoring it needs in other
+        containers, and what is newer than it."""
         backup = by_class(self._classes, lambda policy: pl.lit(policy.backup), pl.lit(value=False))
         newer = pl.col("verified_from").is_null() | (pl.col("created") >= pl.col("verified_from"))
         folders = [name for name in self._verified if name.endswith("/")]
         part = pl.col("path").is_in([name for name in self._verified if not name.endswith("/")]) | any_of(
             pl.col("path").str.starts_with(folder) for folder in folders
         )
-        return first_reason([(Reason.VERIFIED_BACKUP, part), (Reason.NOT_YET_VERIFIED, backup & newer)])
+        return first_reason(
+            [
+                (Reason.VERIFIED_BACKUP, part),
+                (Reason.NOT_YET_VERIFIED, backup & newer),
+                (Reason.DOCUMENT, self._is_document()),
+            ]
+        )
+
+    def _is_document(self) -> pl.Expr:
+        # Which files a database refers to only the database knows: Odoo deletes those that nothing refers to.
+        other = [f"{name}/{folder}" for name in self._rules.documents for folder in self._rules.containers[name].folders]
+        return (
+            ~is_former()
+            & any_of(pl.col("path").str.starts_with(f"{name}/") for name in self._rules.documents)
+            & ~any_of(pl.col("path").str.starts_with(folder) for folder in other)
+        )
 
     def _immutable(self) -> pl.Expr:
         of_container = any_of(

@@ -43,6 +43,7 @@ _MAY_MOVE = [
     Reason.IMMUTABLE,
     Reason.VERIFIED_BACKUP,
     Reason.NOT_YET_VERIFIED,
+    Reason.DOCUMENT,
     Reason.KEPT_BY_LAW,
     Reason.NOT_RECOVERABLE,
     Reason.REPLACED_UNKNOWN,

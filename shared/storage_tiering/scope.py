@@ -67,9 +67,19 @@ def account_rules(
         held_containers=held_containers,
         immutable_for=immutable_for or {},
         verified=verified,
+        documents=frozenset(_documents(estate, str(place.storage[account].id))),
         at_hand=at_hand,
         native=native,
     )
+
+
+def _documents(estate: "Estate", account_id: str) -> Iterator[str]:
+    """The account's containers in which tenants' attachments are; accounts may be declared in several environments."""
+    for environment in estate.environments.values():
+        for tenant in environment.tenants.values():
+            for place in tenant.documents:
+                if str(environment.storage[place.account].id).casefold() == account_id.casefold():
+                    yield place.container
 
 
 def audited_years(calendar: "FinanceCalendar", now: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.blob_facts import BlobFacts
-from shared.storage_tiering.account import AccountRules, Selection, VerifiedBackup
+from shared.storage_tiering.account import AccountRules, ContainerClasses, Selection, VerifiedBackup
 from shared.storage_tiering.decisions import HOLDS, Reason
 from tests.storage_tiering.world import NOW, Planned, blob, rules
 
@@ -142,6 +142,24 @@ def test_a_container_is_held_as_a_whole() -> None:
     assert planned.moved == {"young": "Archive"}  # immutable, and its class allows it to become cooler
     assert planned.reasons["x", "delete"] == Reason.LEGAL_HOLD.value
     assert planned.reasons["young", "delete"] == Reason.IMMUTABLE.value
+
+
+def test_attachments_that_restored_books_refer_to_only_become_cooler() -> None:
+    """The newest verified backup is a database, and useless without them. Former versions and other folders may go."""
+    classes = {"doc": ContainerClasses("doc", {"exports/": "free"}), "other": ContainerClasses("doc", {})}
+    account = replace(ACCOUNT, containers=classes, documents=frozenset({"doc"}))
+    given = [
+        blob("doc/contoso/ab/abcd", 700),
+        blob("doc/exports/list.csv", 700),
+        blob("other/x", 700),
+        blob("doc/contoso/young", 70),
+    ]
+    planned = Planned(account, given)
+    assert planned.deleted == {"exports/list.csv", "x"}
+    assert planned.moved["contoso/ab/abcd"] == planned.moved["contoso/young"] == "Cold"
+    assert planned.reasons["contoso/ab/abcd", "delete"] == Reason.DOCUMENT.value
+    assert Reason.DOCUMENT in HOLDS
+    assert Planned(replace(account, documents=frozenset()), given).deleted > planned.deleted
 
 
 def test_holds_that_are_over_hold_nothing() -> None:
