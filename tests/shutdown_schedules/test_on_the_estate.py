@@ -34,8 +34,7 @@ def test_a_compressed_week_converges_loses_no_original_and_does_each_thing_once(
     stops = running.transitions()["power Running > Stopped"]
     running.estate.azure.clusters.behaviour.seconds["pool"] = 4
     running.declared.hours(Declaration.night(2))
-    running.tick()
-    running.await_that(lambda: running.transitions()["power Running > Stopped"] > stops, 60)
+    running.until(lambda: running.transitions()["power Running > Stopped"] > stops)  # not before the new pod is ready
     restarts = running.host.worker_restarts
     running.host.kill_worker()
     assert running.server.state == "Ready", "the server waits for the nodes"
