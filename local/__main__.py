@@ -19,7 +19,7 @@ def main() -> int:
     run.add_argument("--port", type=int, default=0, help="the functions host's port; a free one by default")
     run.add_argument("--estate", type=Path, default=_PROJECT / "examples" / "single-company" / "estate.yaml")
     run.add_argument("--journal-items", type=int, default=5000, help="of each tenant (default 5000)")
-    run.add_argument("--data", type=Path, help="keep the data in this folder; by default it is removed at the end")
+    run.add_argument("--data", type=Path, help="keep the data in this folder; by default only the report is, in .local")
     run.set_defaults(command=_run)
     arguments = parser.parse_args()
     return arguments.command(arguments)
@@ -35,6 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
         run(
             folder,
             arguments.estate,
+            arguments.data or Path(os.path.relpath(_PROJECT / ".local")),
             once=arguments.once,
             port=arguments.port,
             journal_items=arguments.journal_items,

@@ -27,8 +27,11 @@ class StoryFailedError(Exception):
     """Something in the story did not go well; the message says what."""
 
 
-def run(folder: Path, estate_file: Path, *, once: bool, port: int, journal_items: int) -> None:
-    """Start everything, drill, and stay until interrupted unless `once`. Raises StoryFailedError."""
+def run(folder: Path, estate_file: Path, reports: Path, *, once: bool, port: int, journal_items: int) -> None:
+    """Start everything, drill, and stay until interrupted unless `once`. Raises StoryFailedError.
+
+    The data is in `folder`; the drill's report goes to `reports`, which may outlive it.
+    """
     with ExitStack() as stack:
         say("Closekeeper on this machine: the declared estate on loopback, with real PostgreSQL servers.\n")
         declared = load_estate(estate_file.read_text(encoding="utf-8"), str(estate_file))
@@ -50,7 +53,7 @@ def run(folder: Path, estate_file: Path, *, once: bool, port: int, journal_items
         server = next(iter(estate.environments["production"].postgres))
         report = drill(host, "production", server)
         tell(report)
-        keep(host, folder, report["id"])
+        keep(host, reports, report["id"])
         if report["outcome"] != "passed":
             raise StoryFailedError(f"the drill failed: {'; '.join(report['failures'])}")
         if not once:
@@ -100,12 +103,13 @@ def await_anchors(estate: EmbeddedEstate) -> None:
         time.sleep(0.2)
 
 
-def keep(host: FunctionsHost, folder: Path, drilled: str) -> None:
-    """Put the report beside the estate, as an auditor would be handed it."""
+def keep(host: FunctionsHost, reports: Path, drilled: str) -> None:
+    """Put the report there, as an auditor would be handed it."""
+    reports.mkdir(parents=True, exist_ok=True)
     with httpx.Client(base_url=host.url, headers={"x-functions-key": host.function_key}, timeout=60) as api:
         for ending, accepted in (("html", "text/html"), ("json", "application/json")):
             answer = api.get(f"/api/drills/{drilled}/report", headers={"Accept": accepted}).raise_for_status()
-            file = folder / f"drill-report.{ending}"
+            file = reports / f"drill-report.{ending}"
             file.write_bytes(answer.content)
             say(f"  report           {file}")
 
