@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from functions import estate_in_force
+from functions import remediation_storms as storms
 from functions.change_execution import services
 from functions.remediation_evidence import collect
+from functions.remediation_rulings import is_frozen
 from shared.changes.ports import Entry
 from shared.changes.state import to_data
 from shared.job_remediation import library, register
@@ -15,14 +16,6 @@ from shared.job_remediation.decision import Circumstances, Course, Decision, Why
 from shared.job_remediation.evidence import Evidence
 from shared.job_remediation.playbook import fits
 from shared.job_remediation.register import Known
-from shared.job_remediation.signal import Signal
-from shared.job_remediation.storm import Weather, weather_after
-
-if TYPE_CHECKING:
-    from shared.estate.estate import Estate
-    from shared.estate.inventory.environments import Environment
-
-_NOWHERE = "unknown-place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +71,6 @@ def check(fingerprint: str, playbook: str) -> Well:
     return Well(fits(book.well, seen), facts)
 
 
-def note_weather(signal: Signal) -> Weather:
-    """Count a fault that begins towards a storm of its environment. Twice is once."""
-    policy = estate_in_force.get().job_remediation
-    if policy is None:
-        return Weather()
-    store, name = services().store, f"remediation/weather/{signal.environment or _NOWHERE}"
-    return store.update(
-        name,
-        Weather,
-        lambda known: weather_after(known or Weather(), signal, policy.storm.signals, policy.storm.cool_down),
-    )
-
-
 def _look(order: Look) -> Looked:
     known = register.look_up(services().store, order.fingerprint)
     if not known.fault.is_open:
@@ -99,16 +79,20 @@ def _look(order: Look) -> Looked:
     policy = estate_in_force.get().job_remediation
     playbook = library.playbook_for(library.shipped_playbooks(), known.signal.symptom)
     evidence = collect(playbook.collect, known.signal) if playbook else Evidence()
+    weather = storms.weather_of(known.signal.environment)
     around = Circumstances(
         now=order.at,
         attempts=order.attempts,
         disabled=frozenset(policy.playbooks.disabled) if policy else frozenset(),
         propose_only=frozenset(policy.playbooks.propose_only) if policy else frozenset(),
-        weather=services().store.get(f"remediation/weather/{known.signal.environment or _NOWHERE}", Weather)
-        or Weather(),
+        weather=weather,
+        spread=storms.common_cause_of(weather, order.fingerprint),
         context=_context(known, order),
     )
-    return Looked(decide(known.signal, playbook, evidence, around), evidence=evidence)
+    decision = decide(known.signal, playbook, evidence, around)
+    if decision.why is Why.STORM:
+        storms.tell_storm(known.signal.environment, weather)
+    return Looked(decision, evidence=evidence)
 
 
 def _context(known: Known, order: Look) -> Context | None:
@@ -122,17 +106,8 @@ def _context(known: Known, order: Look) -> Context | None:
         environment=signal.environment,
         tenant=signal.tenant,
         policy=estate.job_remediation,
-        frozen=_is_frozen(estate, estate.environments[signal.environment], order.at),
+        frozen=is_frozen(estate, estate.environments[signal.environment], order.at),
     )
-
-
-def _is_frozen(estate: "Estate", environment: "Environment", now: datetime) -> bool:
-    """Whether a freeze is in force; a calendar that cannot be read wholly counts as one."""
-    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
-
-    calendar = estate_in_force.calendar(now)
-    current = calendar.for_region(environment.region or DEFAULT_REGION).in_force(now)
-    return bool(calendar.missing_feeds) or Kind.FREEZE in current.stretches
 
 
 def _record(order: Look, looked: Looked) -> None:

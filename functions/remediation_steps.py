@@ -1,83 +1,32 @@
 """The effects of job remediation, each of which may come twice, late, or after all is over."""
 
-import hashlib
-import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from functions import estate_in_force
+from functions import remediation_storms as storms
 from functions.change_execution import services
-from shared.blob_container import BlobAlreadyExistsError, BlobContainer
 from shared.changes.ports import Entry
-from shared.changes.state import Store, adapter
+from shared.changes.state import Store
 from shared.events import Event
 from shared.job_remediation import register
 from shared.job_remediation.actions import AUTOMATION
-from shared.job_remediation.collapse import Verdict
-from shared.job_remediation.decision import Decision
-from shared.job_remediation.intake.reading import Unrecognised, read
-from shared.job_remediation.intake.signature import signature_problem
-from shared.job_remediation.places import DeclaredPlaces, Places, declared_places
+from shared.job_remediation.decision import Decision, Why
 from shared.job_remediation.register import Known
-from shared.platforms import blobs, settings, vaults
+from shared.platforms import settings
 
-_LOG = logging.getLogger("closekeeper.job_remediation")
-_RAW = "remediation/raw/"
-_UNTOLD = "remediation/unrecognised/"
 _REPORTS = "remediation/reports/"
-_MOST_TOLD = 50
-_NO_PLACES = DeclaredPlaces()
 _QUIET = timedelta(hours=24)
 _SHORTEST_POLL, _LONGEST_POLL = timedelta(seconds=0.2), timedelta(minutes=1)
 
 
-def state() -> BlobContainer:
-    """The container that holds what must survive restarts."""
-    return blobs.container(settings.required("STATE_URL", "give the URL of the blob container for the app's state"))
-
-
 def store() -> Store:
-    """The same, for typed values."""
+    """What must survive restarts, as typed values."""
     return services().store
 
 
-# --- intake ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What came of a delivery. `raw` is the blob in the state container that keeps it as it came."""
-
-    raw: str
-    told: Sequence[tuple[Known, Verdict]] = ()
-    unrecognised: Sequence[Unrecognised] = ()
-    handshake: str | None = None
-
-
-def receive(body: bytes, now: datetime) -> Received:
-    """Keep a delivery, and enter its signals into the register. Whatever the body is, it raises for the store only."""
-    reading = read(body, now, _places(now))
-    if reading.handshake and not reading.signals and not reading.unrecognised:
-        return Received("", handshake=reading.handshake.code)
-    raw = _RAW + hashlib.sha256(body).hexdigest()
-    _keep(raw, body, "application/octet-stream")
-    for one in reading.unrecognised:
-        _keep_unrecognised(one)
-    told = [register.tell(store(), signal) for signal in reading.signals]
-    return Received(raw, told, reading.unrecognised, reading.handshake.code if reading.handshake else None)
-
-
-def signature_problem_of(webhook: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-    """Why the delivery is not the webhook's own; empty when it is. Who sends learns nothing about the declaration."""
-    declared = estate_in_force.get().job_remediation
-    hook = declared.webhooks.get(webhook) if declared else None
-    keys = [vaults.secret(hook.key.vault, hook.key.name).encode()] if hook else []
-    problem = signature_problem(
-        keys, headers.get("x-closekeeper-timestamp"), headers.get("x-closekeeper-signature"), body, now
-    )
-    return problem or ""
+# --- the register ---------------------------------------------------------------------------------------------------
 
 
 def note_started(fingerprint: str, occurrence: int) -> None:
@@ -98,86 +47,8 @@ def due_faults(now: datetime) -> list[Known]:
         elif known.fault.is_open and known.fault.fired_until and now - known.fault.fired_until > _QUIET:
             report = _report(known.fault.fingerprint, known.fault.occurrences)
             if report is not None and report.outcome is Outcome.ESCALATED:
-                register.note_concluded(store(), known.fault.fingerprint, now)
+                storms.note_over(register.note_concluded(store(), known.fault.fingerprint, now))
     return due
-
-
-_places_of_version: tuple[str, DeclaredPlaces] | None = None
-
-
-def _places(now: datetime) -> Places:
-    """Whose what is, by the estate in force. Without one, signals are kept all the same, as nobody's."""
-    from shared.estate.problems import EstateInvalidError
-    from shared.estate.source import EstateUnavailableError
-
-    global _places_of_version
-    try:
-        estate = estate_in_force.with_faults(now).estate
-    except (EstateInvalidError, EstateUnavailableError) as error:
-        _LOG.warning("no estate is in force, so nobody knows whose the signals are: %s", error)
-        return _NO_PLACES
-    if _places_of_version is None or _places_of_version[0] != estate.version:
-        _places_of_version = (estate.version, declared_places(estate))
-    return _places_of_version[1]
-
-
-def _keep(name: str, data: bytes, content_type: str = "application/json") -> None:
-    try:
-        state().create(name, data, content_type)
-    except BlobAlreadyExistsError:
-        return
-
-
-# --- what could not be read ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Untold:
-    reason: str
-    missing: tuple[str, ...]
-    received_at: datetime
-    raw: str
-
-
-def _keep_unrecognised(one: Unrecognised) -> None:
-    """Leave a note for the tick: garbage may come by the thousand, and is told together."""
-    note = _Untold(one.reason, one.missing, one.received_at, one.raw)
-    part = hashlib.sha256(one.raw.encode() + one.payload + one.reason.encode("utf-8", "replace")).hexdigest()[:32]
-    _keep(f"{_UNTOLD}{part}.json", adapter(_Untold).dump_json(note))
-
-
-def tell_unrecognised(now: datetime) -> None:
-    """Record and tell what could not be read since the last time, all of it at once.
-
-    The notes are removed last: a crash before that tells the same again, under the same id.
-    """
-    notes = [facts.name for facts in state().list(_UNTOLD)]
-    if not notes:
-        return
-    untold = [one for name in notes[:_MOST_TOLD] if (one := store().get(name.removesuffix(".json"), _Untold))]
-    occasion = hashlib.sha256("\n".join(notes).encode()).hexdigest()[:32]
-    body: dict[str, object] = {
-        "count": len(notes),
-        "deliveries": [
-            {"reason": one.reason, "missing": list(one.missing), "raw": one.raw, "at": one.received_at.isoformat()}
-            for one in untold
-        ],
-    }
-    at = max((one.received_at for one in untold), default=now)
-    services().recorder.record(
-        Entry(automation=AUTOMATION, kind="unrecognised", subject=f"unrecognised:{occasion}", time=at, body=body)
-    )
-    _publish(
-        Event(
-            id=f"unrecognised:{occasion}",
-            type="Closekeeper.JobRemediation.SignalsUnrecognised",
-            subject="signals/unrecognised",
-            time=at,
-            data=body,
-        )
-    )
-    for name in notes:
-        state().delete(name)
 
 
 # --- how long, and how it ended --------------------------------------------------------------------------------------
@@ -254,9 +125,12 @@ def conclude(told: Conclusion) -> dict[str, object]:
             body=body,
         )
     )
-    _publish(_event(told, known, body))
+    if told.decision.why is Why.COMMON_CAUSE:
+        storms.tell_common_cause(known, told.at)
+    else:
+        _publish(_event(told, known, body))
     if told.outcome is not Outcome.ESCALATED:  # a human's fault stays there until its sender says that it is over
-        register.note_concluded(store(), told.fingerprint, told.at)
+        storms.note_over(register.note_concluded(store(), told.fingerprint, told.at))
     return body
 
 

@@ -34,10 +34,18 @@ async def _post_signals(call: Call) -> Answer:
 
 
 async def _post_signed_signals(call: Call) -> Answer:
-    from functions import remediation_steps as steps
+    from functions import intake_steps as steps
+    from shared.estate.problems import EstateInvalidError
+    from shared.estate.source import EstateUnavailableError
+    from shared.platforms.settings import MissingSettingError
+    from shared.platforms.vaults import VaultError
 
-    now = datetime.now(UTC)
-    problem = await asyncio.to_thread(steps.signature_problem_of, call.path["webhook"], call.headers, call.data, now)
+    now, webhook = datetime.now(UTC), call.path["webhook"]
+    try:
+        problem = await asyncio.to_thread(steps.signature_problem_of, webhook, call.headers, call.data, now)
+    except (EstateInvalidError, EstateUnavailableError, VaultError, MissingSettingError) as error:
+        _LOG.error("the signature of a delivery to %s could not be checked: %s", webhook, error)
+        raise Problem(503, "Try again", "the signature could not be checked; send it again later") from error
     if problem:
         raise Problem(401, "Unauthorized", problem)
     return await _received(call, call.data)
@@ -47,7 +55,7 @@ async def _received(call: Call, body: bytes) -> Answer:
     from azure.core.exceptions import AzureError
     from grpc.aio import AioRpcError
 
-    from functions import remediation_steps as steps
+    from functions import intake_steps as steps
 
     try:
         received = await asyncio.to_thread(steps.receive, body, datetime.now(UTC))
@@ -99,7 +107,7 @@ async def _follow(client: Any, told: "Sequence[tuple[Known, Verdict]]") -> None:
             except (EstateInvalidError, EstateUnavailableError) as error:
                 _LOG.error("%s waits for an estate in force: %s", known.remediation, error)
         elif verdict is Verdict.ENDS:
-            await _raise_resolved(client, known)
+            await _end(client, known)
 
 
 async def start_remediation(client: Any, known: "Known") -> None:
@@ -108,7 +116,7 @@ async def start_remediation(client: Any, known: "Known") -> None:
     from grpc.aio import AioRpcError
 
     from functions import remediation_steps as steps
-    from functions.remediation_looks import note_weather
+    from functions.remediation_storms import note_weather
 
     await asyncio.to_thread(note_weather, known.signal)
     fingerprint, occurrence = known.fault.fingerprint, known.fault.occurrences
@@ -122,9 +130,12 @@ async def start_remediation(client: Any, known: "Known") -> None:
     await asyncio.to_thread(steps.note_started, fingerprint, occurrence)
 
 
-async def _raise_resolved(client: Any, known: "Known") -> None:
+async def _end(client: Any, known: "Known") -> None:
     from grpc.aio import AioRpcError
 
+    from functions.remediation_storms import note_over
+
+    await asyncio.to_thread(note_over, known)
     try:
         await client.raise_orchestration_event(known.remediation, RESOLVED)
     except AioRpcError as error:  # it is over; one that runs looks into the register before it acts
@@ -153,7 +164,7 @@ add_routes(
 @blueprint.durable_client_input(client_name="client")
 async def remediation_events(event: func.EventGridEvent, client: Any) -> None:
     """Receive one event of a subscription on a system topic. A failure has it delivered again."""
-    from functions import remediation_steps as steps
+    from functions import intake_steps as steps
 
     received = await asyncio.to_thread(steps.receive, _delivered(event), datetime.now(UTC))
     await _follow(client, received.told)
@@ -192,9 +203,12 @@ def _text(time: datetime | None) -> str | None:
 @blueprint.timer_trigger(arg_name="timer", schedule="%REMEDIATION_SCHEDULE%")
 @blueprint.durable_client_input(client_name="client")
 async def remediation_tick(timer: func.TimerRequest, client: Any) -> None:
-    """Start what a crash between keeping and starting left, and tell of what could not be read."""
+    """Start what a crash between keeping and starting left, tell of what could not be read, purge what is old."""
+    from functions import intake_steps
     from functions import remediation_steps as steps
 
-    for known in await asyncio.to_thread(steps.due_faults, datetime.now(UTC)):
+    now = datetime.now(UTC)
+    await asyncio.to_thread(intake_steps.tell_unrecognised, now)
+    for known in await asyncio.to_thread(steps.due_faults, now):
         await start_remediation(client, known)
-    await asyncio.to_thread(steps.tell_unrecognised, datetime.now(UTC))
+    await asyncio.to_thread(intake_steps.purge_deliveries, now)

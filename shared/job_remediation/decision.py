@@ -10,7 +10,7 @@ from shared.job_remediation.causes import Cause
 from shared.job_remediation.evidence import Evidence
 from shared.job_remediation.playbook import Playbook, filled_in
 from shared.job_remediation.signal import Signal
-from shared.job_remediation.storm import Weather
+from shared.job_remediation.storm import Spread, Weather
 
 
 class Course(StrEnum):
@@ -28,6 +28,7 @@ class Why(StrEnum):
     PLAYBOOK = "playbook"
     NOTHING_WRONG = "nothing-wrong"
     STORM = "storm"
+    COMMON_CAUSE = "common-cause"
     NO_PLAYBOOK = "no-playbook"
     DISABLED = "disabled"
     PROPOSE_ONLY = "propose-only"
@@ -63,7 +64,8 @@ class Decision:
 class Circumstances:
     """What speaks against acting, besides the gate.
 
-    attempts: how often it was tried already in this occurrence. context: None where the environment is not known.
+    attempts: how often it was tried already in this occurrence. spread: the common cause that the fault belongs to.
+    context: None where the environment is not known.
     """
 
     now: datetime
@@ -71,6 +73,7 @@ class Circumstances:
     disabled: frozenset[str] = frozenset()
     propose_only: frozenset[str] = frozenset()
     weather: Weather = field(default_factory=Weather)
+    spread: Spread | None = None
     context: Context | None = None
 
 
@@ -78,7 +81,8 @@ def decide(signal: Signal, playbook: Playbook | None, evidence: Evidence, around
     """The next step for the fault that the signal tells of."""
     if playbook is None:
         says = f"{signal.title}: no playbook answers {signal.symptom}."
-        return Decision(course=Course.HUMAN, why=Why.NO_PLAYBOOK, says=says, ask="Look at it.")
+        unanswered = Decision(course=Course.HUMAN, why=Why.NO_PLAYBOOK, says=says, ask="Look at it.")
+        return _one_of_many(unanswered, around) or unanswered
     known = Evidence({**_told(signal), **evidence.facts}, evidence.items, evidence.missing)
     case = playbook.case_of(known)
     says = filled_in(case.says, known)
@@ -104,6 +108,8 @@ def decide(signal: Signal, playbook: Playbook | None, evidence: Evidence, around
             if missing
             else replace(handed, course=Course.OVER, why=Why.NOTHING_WRONG)
         )
+    if (collapsed := _one_of_many(handed, around)) is not None:
+        return collapsed
     if case.do is None:
         return human(Why.FOR_A_HUMAN, *missing)
     if playbook.name in around.disabled:
@@ -112,8 +118,6 @@ def decide(signal: Signal, playbook: Playbook | None, evidence: Evidence, around
         return human(Why.UNKNOWN_PLACE, "no declared environment has this target: declare it, or label the alert")
     if missing:
         return human(Why.EVIDENCE_MISSING, *missing)
-    if around.weather.is_stormy(around.now):
-        return replace(handed, course=Course.WAIT, why=Why.STORM, until=around.weather.storm_until)
     if around.attempts >= playbook.attempts:
         return human(Why.NOT_HELPED, f"tried {around.attempts} times")
     proposal = propose(case, known, says, around.context)
@@ -122,6 +126,17 @@ def decide(signal: Signal, playbook: Playbook | None, evidence: Evidence, around
     if playbook.name in around.propose_only:
         return human(Why.PROPOSE_ONLY, *(f"would {change.description}" for change in proposal.changes))
     return replace(handed, course=Course.ACT, why=Why.PLAYBOOK, changes=proposal.changes, left=proposal.left)
+
+
+def _one_of_many(handed: Decision, around: Circumstances) -> Decision | None:
+    """Nothing is done, and nobody is told of it singly, while a storm lasts, or after it while the cause is common."""
+    if around.weather.is_stormy(around.now):
+        return replace(handed, course=Course.WAIT, why=Why.STORM, until=around.weather.storm_until)
+    if (spread := around.spread) is None:
+        return None
+    where = f", and all hang on {spread.root}" if spread.root else ""
+    left = f"{len(spread.names)} of {spread.of} targets of kind {spread.kind} are faulty at once{where}"
+    return replace(handed, why=Why.COMMON_CAUSE, left=(left,))
 
 
 def _told(signal: Signal) -> dict[str, str | float | bool]:

@@ -75,7 +75,8 @@ class Storm(Declared):
     """When so much is wrong that single repairs would make it worse."""
 
     share: Percent = Fraction(0.3)
-    """The share of an environment's targets of one kind that is unhealthy."""
+    """The share of an environment's declared targets of one kind (workloads, databases, servers) that is faulty at
+    once, at least three of them."""
 
     signals: Annotated[int, Field(ge=2, le=100_000)] = 10
     """Or so many signals of different faults within 5 minutes."""
@@ -162,6 +163,9 @@ class JobRemediation(Declared):
 
     memory: Memory = Memory()
     """The one raise of memory that an OOM-killed job gets."""
+
+    keep_deliveries: Duration = timedelta(days=90)
+    """How long what was sent is kept as it came. What was done about it is evidence, and is kept as evidence is."""
 
     webhooks: Mapping[Name, Webhook] = {}
     """Other tools that send alerts. Azure's own need no declaration."""

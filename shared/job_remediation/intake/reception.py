@@ -1,0 +1,90 @@
+"""Deliveries, taken in: kept as they came, byte for byte, and what cannot be read noted. Purged after their time."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+from typing import Any
+
+from shared.blob_container import BlobAlreadyExistsError, BlobContainer
+from shared.job_remediation.intake.reading import Reading, Unrecognised, read
+from shared.job_remediation.places import Places
+
+RAW = "remediation/raw/"
+UNTOLD = "remediation/unrecognised/"
+_MOST_PURGED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a delivery holds. `raw` is the blob that keeps it; empty for a mere handshake, which is not kept."""
+
+    reading: Reading
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """What could not be read, and has not been told yet. `raw` as in `Signal`."""
+
+    reason: str
+    missing: tuple[str, ...]
+    received_at: datetime
+    raw: str
+
+
+def keep(container: BlobContainer, body: bytes, now: datetime, places: Places) -> Kept:
+    """Keep a delivery, and note what of it cannot be read. Whatever the body is, it raises for the container only."""
+    reading = read(body, now, places)
+    if reading.handshake and not reading.signals and not reading.unrecognised:
+        return Kept(reading, "")
+    raw = f"{RAW}{now.date().isoformat()}/{hashlib.sha256(body).hexdigest()}"
+    _create(container, raw, body, "application/octet-stream")
+    for one in reading.unrecognised:
+        _note(container, one)
+    return Kept(reading, raw)
+
+
+def untold(container: BlobContainer) -> list[str]:
+    """The names of the notes about what could not be read."""
+    return [facts.name for facts in container.list(UNTOLD)]
+
+
+def note_of(container: BlobContainer, name: str) -> Untold:
+    """What a note says. Raises BlobNotFoundError."""
+    said: dict[str, Any] = json.loads(container.read(name).data)
+    at = datetime.fromisoformat(said["received_at"])
+    return Untold(said["reason"], tuple(said["missing"]), at, said["raw"])
+
+
+def purge(container: BlobContainer, keep_for: timedelta, now: datetime) -> int:
+    """Delete the deliveries of the days before that time, the oldest first; returns how many, at most 2,000 at once.
+
+    The names begin with the day, so a run without anything to delete reads one page of names. Twice is once.
+    """
+    first_kept = f"{RAW}{(now - keep_for).date().isoformat()}"
+    old = takewhile(lambda name: name < first_kept, (facts.name for facts in container.list(RAW)))
+    names = list(islice(old, _MOST_PURGED))
+    for name in names:
+        container.delete(name)
+    return len(names)
+
+
+def _note(container: BlobContainer, one: Unrecognised) -> None:
+    """Leave a note for the tick: garbage may come by the thousand, and is told together."""
+    part = hashlib.sha256(one.raw.encode() + one.payload + one.reason.encode("utf-8", "replace")).hexdigest()[:32]
+    note = {
+        "reason": one.reason.encode("utf-8", "replace").decode(),
+        "missing": list(one.missing),
+        "received_at": one.received_at.isoformat(),
+        "raw": one.raw,
+    }
+    _create(container, f"{UNTOLD}{part}.json", json.dumps(note).encode(), "application/json")
+
+
+def _create(container: BlobContainer, name: str, data: bytes, content_type: str) -> None:
+    try:
+        container.create(name, data, content_type)
+    except BlobAlreadyExistsError:
+        return
