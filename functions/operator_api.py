@@ -5,16 +5,15 @@ that can see the thing, so that a refused attempt to approve gets into the evide
 """
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import azure.durable_functions as df
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from functions.change_execution import services, wake
-from functions.routing import Answer, Call, Problem, Route, add_routes
+from functions.governed import governed
+from functions.routing import Answer, Call, Route, add_routes
 from shared.changes import governance
-from shared.changes.errors import ConflictError, InvalidRequestError, NotKnownError, NotPermittedError
 from shared.changes.exceptions import Scope
 from shared.changes.policy import OverrideKind
 from shared.changes.state import to_data
@@ -82,34 +81,20 @@ class StopSwitchRequest(_Body):
     reason: str = Field(min_length=1, max_length=2000)
 
 
-async def _governed[T](work: Callable[[], T]) -> T:
-    """Run governance in a thread; its refusals become problems."""
-    try:
-        return await asyncio.to_thread(work)
-    except NotPermittedError as error:
-        raise Problem(403, "Forbidden", str(error)) from error
-    except NotKnownError as error:
-        raise Problem(404, "Not found", str(error)) from error
-    except ConflictError as error:
-        raise Problem(409, "Conflict", str(error)) from error
-    except InvalidRequestError as error:
-        raise Problem(422, "Unprocessable content", str(error), [(f"/{error.field}", str(error))]) from error
-
-
 # --- approvals -------------------------------------------------------------------------------------------------------
 
 
 async def _list_approvals(call: Call) -> Answer:
-    return Answer({"value": to_data(await _governed(lambda: governance.list_approvals(services())))})
+    return Answer({"value": to_data(await governed(lambda: governance.list_approvals(services())))})
 
 
 async def _get_approval(call: Call) -> Answer:
-    return Answer(to_data(await _governed(lambda: governance.show_approval(services(), call.path["id"]))))
+    return Answer(to_data(await governed(lambda: governance.show_approval(services(), call.path["id"]))))
 
 
 async def _answer_approval(call: Call) -> Answer:
     body: ApprovalAnswer = call.body
-    approval, instances = await _governed(
+    approval, instances = await governed(
         lambda: governance.answer_approval(
             services(),
             call.caller,
@@ -128,12 +113,12 @@ async def _answer_approval(call: Call) -> Answer:
 
 
 async def _list_exceptions(call: Call) -> Answer:
-    return Answer({"value": to_data(await _governed(lambda: governance.list_exceptions(services())))})
+    return Answer({"value": to_data(await governed(lambda: governance.list_exceptions(services())))})
 
 
 async def _post_exception(call: Call) -> Answer:
     body: ExceptionRequest = call.body
-    made = await _governed(
+    made = await governed(
         lambda: governance.request_exception(
             services(),
             call.caller,
@@ -158,7 +143,7 @@ async def _post_exception(call: Call) -> Answer:
 
 async def _rule_on_exception(call: Call) -> Answer:
     body: Ruling = call.body
-    after = await _governed(
+    after = await governed(
         lambda: governance.rule_on_exception(
             services(), call.caller, call.path["id"], granted=body.granted, note=body.note, now=_now()
         )
@@ -171,7 +156,7 @@ async def _revoke_exception(call: Call) -> Answer:
     body: Note = call.body
     return Answer(
         to_data(
-            await _governed(
+            await governed(
                 lambda: governance.revoke_exception(
                     services(), call.caller, call.path["id"], note=body.note, now=_now()
                 )
@@ -184,13 +169,13 @@ async def _revoke_exception(call: Call) -> Answer:
 
 
 async def _list_overrides(call: Call) -> Answer:
-    return Answer({"value": to_data(await _governed(lambda: governance.list_overrides(services())))})
+    return Answer({"value": to_data(await governed(lambda: governance.list_overrides(services())))})
 
 
 async def _post_override(call: Call) -> Answer:
     body: OverrideRequest = call.body
     now = _now()
-    made = await _governed(
+    made = await governed(
         lambda: governance.set_override(
             services(),
             call.caller,
@@ -209,25 +194,25 @@ async def _post_override(call: Call) -> Answer:
 
 
 async def _delete_override(call: Call) -> Answer:
-    after = await _governed(lambda: governance.revoke_override(services(), call.caller, call.path["id"], now=_now()))
+    after = await governed(lambda: governance.revoke_override(services(), call.caller, call.path["id"], now=_now()))
     if after.environment:
         await _wake_environment(call, after.environment)
     return Answer(to_data(after))
 
 
 async def _get_stop_switch(call: Call) -> Answer:
-    switch = await _governed(lambda: governance.stop_switch(services()))
+    switch = await governed(lambda: governance.stop_switch(services()))
     return Answer(to_data(switch) if switch else {"pulled": False})
 
 
 async def _put_stop_switch(call: Call) -> Answer:
     body: StopSwitchRequest = call.body
     throw = governance.pull_stop_switch if body.pulled else governance.release_stop_switch
-    return Answer(to_data(await _governed(lambda: throw(services(), call.caller, reason=body.reason, now=_now()))))
+    return Answer(to_data(await governed(lambda: throw(services(), call.caller, reason=body.reason, now=_now()))))
 
 
 async def _get_change(call: Call) -> Answer:
-    return Answer(to_data(await _governed(lambda: governance.show_change(services(), call.path["id"]))))
+    return Answer(to_data(await governed(lambda: governance.show_change(services(), call.path["id"]))))
 
 
 async def _wake_environment(call: Call, environment: str) -> None:

@@ -4,7 +4,7 @@ The tick only looks, and starts the plan that follows; `change_plan` carries it 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +14,9 @@ import azure.functions as func
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from functions.change_execution import start_plan, wake
+from functions.governed import governed
 from functions.routing import Answer, Call, Problem, Route, add_routes
-from shared.changes.errors import ConflictError, InvalidRequestError, NotKnownError, NotPermittedError
+from shared.changes.overrides import Override
 from shared.changes.state import to_data
 from shared.identity import Role
 
@@ -129,58 +130,67 @@ async def _get_environment(call: Call) -> Answer:
 
 
 async def _keep_awake(call: Call) -> Answer:
-    body: AwakeRequest = call.body
-    return await _awake(call, body.reason, body.until, body.target, woken=False)
+    return await _awake(call, woken=False)
 
 
 async def _wake(call: Call) -> Answer:
-    body: AwakeRequest = call.body
-    return await _awake(call, body.reason, body.until, body.target, woken=True)
+    return await _awake(call, woken=True)
 
 
 async def _postpone(call: Call) -> Answer:
+    body: PostponeRequest = call.body
+    override, plan = await sleep_later(call, call.path["name"], body.reason, timedelta(minutes=body.minutes))
+    return _kept_awake(call.path["name"], override, plan)
+
+
+async def _awake(call: Call, *, woken: bool) -> Answer:
+    body: AwakeRequest = call.body
+    name = call.path["name"]
+    override, plan = await stay_awake(call, name, body.reason, body.until, target=body.target, woken=woken)
+    return _kept_awake(name, override, plan)
+
+
+def _kept_awake(name: str, override: Override, plan: str | None) -> Answer:
+    body = {"override": to_data(override), "plan": plan, "environment": f"/api/environments/{name}"}
+    return Answer(body, 202, {"Location": f"/api/overrides/{override.id}"})
+
+
+async def sleep_later(
+    call: Call, name: str, reason: str, by: timedelta, *, end: str = "minutes"
+) -> tuple[Override, str | None]:
+    """Let the environment sleep later than it would. Raises Problem as `stay_awake` does."""
     from functions import sleep_steps as steps
 
-    body: PostponeRequest = call.body
     now = datetime.now(UTC)
-    sleeps_at = await _asked(lambda: steps.next_sleep(call.path["name"], now))
-    until = sleeps_at + timedelta(minutes=body.minutes)
-    return await _awake(call, body.reason, until, None, woken=False, end="minutes")
+    until = await governed(lambda: steps.next_sleep(name, now)) + by
+    return await stay_awake(call, name, reason, until, woken=False, end=end)
 
 
-async def _awake(
-    call: Call, reason: str, until: datetime, target: str | None, *, woken: bool, end: str = "until"
-) -> Answer:
+async def stay_awake(
+    call: Call,
+    name: str,
+    reason: str,
+    until: datetime,
+    *,
+    target: str | None = None,
+    woken: bool,
+    end: str = "until",
+) -> tuple[Override, str | None]:
     """Keep awake, and look at once: what is under way turns round, and a lost look is made up for by the next tick.
 
-    end: the field of the body that says until when.
+    woken: what sleeps wakes. end: the field of the request that says until when. Returns the override and the plan
+    that was started, None when nothing is to be done. Raises Problem.
     """
     from functions import sleep_steps as steps
 
-    name, now = call.path["name"], datetime.now(UTC)
-    made = await _asked(
+    now = datetime.now(UTC)
+    made = await governed(
         lambda: steps.keep_awake(
             call.caller, name, reason=reason, until=until, target=target, now=now, key=call.idempotency_key
         ),
-        end,
+        {"end": end},
     )
-    plan = await look(call.durable, name, datetime.now(UTC), requested=woken)
-    body = {"override": to_data(made), "plan": plan, "environment": f"/api/environments/{name}"}
-    return Answer(body, 202, {"Location": f"/api/overrides/{made.id}"})
-
-
-async def _asked[T](work: Callable[[], T], end: str = "until") -> T:
-    try:
-        return await asyncio.to_thread(work)
-    except NotPermittedError as error:
-        raise Problem(403, "Forbidden", str(error)) from error
-    except NotKnownError as error:
-        raise Problem(404, "Not found", str(error)) from error
-    except ConflictError as error:
-        raise Problem(409, "Conflict", str(error)) from error
-    except InvalidRequestError as error:
-        field = end if error.field == "end" else error.field
-        raise Problem(422, "Unprocessable content", str(error), [(f"/{field}", str(error))]) from error
+    return made, await look(call.durable, name, datetime.now(UTC), requested=woken)
 
 
 READER = Role.READER

@@ -11,7 +11,9 @@ import azure.durable_functions as df
 from functions import drill_requests, estate_in_force
 from functions.change_execution import services
 from functions.later import later
+from functions.pages import page
 from functions.routing import Answer, Call, Route, add_routes
+from functions.status_forms import forms, submitted
 from shared.changes import governance
 from shared.identity import Role
 
@@ -31,22 +33,20 @@ _FAULTS_SHOWN = 50
 
 
 async def _get_status(call: Call) -> Answer:
-    page = await asyncio.to_thread(_page, datetime.now(UTC), call.caller.name)
-    return Answer(page.encode(), headers={"Content-Type": "text/html; charset=utf-8"} | _HARDENED)
+    return page(await asyncio.to_thread(_page, datetime.now(UTC), call))
 
 
-_HARDENED = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+async def _post_sleep(call: Call) -> Answer:
+    return await submitted(call, lambda notice: asyncio.to_thread(_page, datetime.now(UTC), call, notice))
 
 
-def _page(now: datetime, caller: str) -> str:
+def _page(now: datetime, call: Call, notice: str = "") -> str:
     governed = services()
     facts: dict[str, Any] = {
         "now": now,
-        "caller": caller,
+        "caller": call.caller.name,
+        "forms": forms(call),
+        "notice": notice,
         "switch": governance.stop_switch(governed),
         "approvals": [one for one in governance.list_approvals(governed) if one.state(now) == "pending"],
         "exceptions": [one for one in governance.list_exceptions(governed) if one.state(now) in _LIVING],
@@ -98,4 +98,17 @@ def _template() -> "Template":
     return environment.get_template("status.html.j2")
 
 
-add_routes(blueprint, [Route("get_status", "GET", "status", Role.READER, "The status page.", _get_status)])
+add_routes(
+    blueprint,
+    [
+        Route("get_status", "GET", "status", Role.READER, "The status page.", _get_status),
+        Route(
+            "post_sleep",
+            "POST",
+            "status/environments/{name}",
+            Role.READER,
+            "The status page's form: wake, or sleep later.",
+            _post_sleep,
+        ),
+    ],
+)

@@ -1,5 +1,6 @@
 """What people who log in ask of environments over HTTP, and every refusal with the field that it is about."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -134,3 +135,75 @@ def test_who_only_reads_may_look_but_not_keep_it_awake_and_the_refusal_is_on_rec
     assert all("operator" in answer.json()["detail"] for answer in asked)
     refused = [each for each in awake.evidence_of("access_refused") if "rita@example.org" in str(each)]
     assert len(refused) == 3
+
+
+SAME_SITE = {"sec-fetch-site": "same-origin"}
+
+
+def form_of(page: httpx.Response) -> tuple[str, dict[str, str]]:
+    """What the browser would send for staging's form, and where to."""
+    found = re.search(r'<form method="post" action="([^"]*environments/staging[^"]*)">(.*?)</form>', page.text, re.S)
+    assert found, page.text
+    fields = re.findall(r'<input[^>]*name="(\w+)"(?:[^>]*value="([^"]*)")?', found[2])
+    assert [name for name, _ in fields] == ["hours", "reason", "key"]
+    return str(page.url.join(found[1])), dict(fields)
+
+
+def test_a_person_keeps_it_awake_at_the_status_page_once_however_often_the_button_is_pressed(
+    awake: Running, olga: httpx.Client
+) -> None:
+    address, fields = form_of(olga.get("status"))
+    filled = fields | {"act": "wake", "reason": "demo <b>", "hours": "3"}
+    answers = [olga.post(address, data=filled, headers=SAME_SITE) for _ in range(2)]
+    assert [each.status_code for each in answers] == [303, 303]
+    back = olga.get(answers[0].headers["location"].partition("#")[0].replace("../../", ""))
+    assert back.status_code == 200
+    assert "demo &lt;b&gt;" in back.text
+    (kept,) = olga.get("environments/staging").json()["kept_awake"]
+    assert (kept["set_by"], kept["reason"]) == ("olga@example.org", "demo <b>")
+    assert olga.delete(f"overrides/{kept['id']}").status_code < 300
+
+
+def test_a_person_lets_it_sleep_later_at_the_status_page(olga: httpx.Client) -> None:
+    sleeps_at = datetime.fromisoformat(olga.get("environments/staging").json()["next"]["at"])
+    address, fields = form_of(olga.get("status"))
+    asked = fields | {"act": "later", "reason": "still testing", "hours": "2"}
+    assert olga.post(address, data=asked, headers=SAME_SITE).status_code == 303
+    (kept,) = olga.get("environments/staging").json()["kept_awake"]
+    assert datetime.fromisoformat(kept["end"]) == sleeps_at + timedelta(hours=2)
+    assert olga.delete(f"overrides/{kept['id']}").status_code < 300
+
+
+@pytest.mark.parametrize(
+    ("changed", "headers", "status", "says"),
+    [
+        ({"reason": ""}, SAME_SITE, 400, "reason"),
+        ({"hours": "many"}, SAME_SITE, 400, "hours"),
+        ({"hours": "100"}, SAME_SITE, 422, "may last 3 d"),
+        ({"act": "delete"}, SAME_SITE, 400, "act"),
+        ({}, {"sec-fetch-site": "cross-site"}, 403, "not sent by this page"),
+        ({}, {}, 403, "not sent by this page"),
+    ],
+)
+def test_a_form_that_does_not_fit_or_comes_from_elsewhere_changes_nothing_and_the_page_says_so(
+    olga: httpx.Client, changed: dict[str, str], headers: dict[str, str], status: int, says: str
+) -> None:
+    address, fields = form_of(olga.get("status"))
+    answer = olga.post(address, data=fields | {"act": "wake", "reason": "please"} | changed, headers=headers)
+    assert answer.status_code == status
+    assert "Nothing was changed." in answer.text
+    assert says in answer.text
+    assert form_of(answer)[0] == address, "the form can be sent again from there"
+    assert olga.get("environments/staging").json()["kept_awake"] == []
+
+
+def test_a_key_does_not_say_who_asks(awake: Running, olga: httpx.Client) -> None:
+    assert "<form" not in awake.api.get("/api/status").text
+    address, fields = form_of(olga.get("status"))
+    filled = fields | {"act": "wake", "reason": "please"}
+    answer = awake.api.post(address, data=filled, headers=SAME_SITE)
+    assert answer.status_code == 403
+    assert "log in" in answer.text
+    with awake.as_person("rita@example.org") as rita:
+        assert rita.post(address, data=filled, headers=SAME_SITE).status_code == 403
+    assert olga.get("environments/staging").json()["kept_awake"] == []
