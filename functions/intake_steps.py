@@ -2,8 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 
 from functions import estate_in_force
@@ -11,14 +10,10 @@ from functions.change_execution import services
 from shared.blob_container import BlobContainer, BlobNotFoundError
 from shared.changes.ports import Entry
 from shared.events import Event
-from shared.job_remediation import register
 from shared.job_remediation.actions import AUTOMATION
-from shared.job_remediation.collapse import Verdict
 from shared.job_remediation.intake import reception
-from shared.job_remediation.intake.reading import Unrecognised
 from shared.job_remediation.intake.signature import signature_problem
 from shared.job_remediation.places import DeclaredPlaces, Places, declared_places
-from shared.job_remediation.register import Known
 from shared.platforms import blobs, settings, vaults
 
 _LOG = logging.getLogger("closekeeper.job_remediation")
@@ -31,22 +26,9 @@ def state() -> BlobContainer:
     return blobs.container(settings.required("STATE_URL", "give the URL of the blob container for the app's state"))
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What came of a delivery. `raw` is the blob in the state container that keeps it as it came."""
-
-    raw: str
-    told: Sequence[tuple[Known, Verdict]] = ()
-    unrecognised: Sequence[Unrecognised] = ()
-    handshake: str | None = None
-
-
-def receive(body: bytes, now: datetime) -> Received:
+def receive(body: bytes, now: datetime) -> reception.Received:
     """Keep a delivery, and enter its signals into the register. Whatever the body is, it raises for the store only."""
-    kept = reception.keep(state(), body, now, _places(now))
-    reading = kept.reading
-    told = [register.tell(services().store, signal) for signal in reading.signals]
-    return Received(kept.raw, told, reading.unrecognised, reading.handshake.code if reading.handshake else None)
+    return reception.receive(state(), services().store, body, now, _places(now))
 
 
 def signature_problem_of(webhook: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:

@@ -16,10 +16,11 @@ import azure.functions as func
 
 from functions.routing import Answer, Call, Problem, Route, add_routes
 from shared.changes.errors import StateContentionError
-from shared.identity import Role
+from shared.identity import Person, Role
 
 if TYPE_CHECKING:
     from shared.job_remediation.collapse import Verdict
+    from shared.job_remediation.intake.reception import Received
     from shared.job_remediation.register import Known
 
 blueprint = df.Blueprint()
@@ -58,7 +59,8 @@ async def _received(call: Call, body: bytes) -> Answer:
     from functions import intake_steps as steps
 
     try:
-        received = await asyncio.to_thread(steps.receive, body, datetime.now(UTC))
+        by = call.caller.name if isinstance(call.caller, Person) else ""
+        received = await asyncio.to_thread(steps.receive, body, datetime.now(UTC), by)
         if received.handshake:
             return Answer({"validationResponse": received.handshake})
         await _follow(call.durable, received.told)
@@ -66,22 +68,24 @@ async def _received(call: Call, body: bytes) -> Answer:
         # 503 is what senders try again; after a 500 action groups do not.
         _LOG.warning("signals were not taken in: %s", error)
         raise Problem(503, "Try again", "the signals could not be kept or followed; send them again") from error
-    return Answer(
-        {
-            "signals": [
-                {
-                    "fingerprint": known.fault.fingerprint,
-                    "symptom": known.signal.symptom,
-                    "verdict": verdict,
-                    "remediation": known.remediation if known.fault.occurrences else None,
-                }
-                for known, verdict in received.told
-            ],
-            "unrecognised": [{"reason": one.reason, "missing": one.missing} for one in received.unrecognised],
-            "kept": received.raw,
-        },
-        202,
-    )
+    return Answer(answer_of(received), 202)
+
+
+def answer_of(received: "Received") -> dict[str, object]:
+    """What the sender is told: what became of each signal, what could not be read, and where the delivery is kept."""
+    return {
+        "signals": [
+            {
+                "fingerprint": known.fault.fingerprint,
+                "symptom": known.signal.symptom,
+                "verdict": verdict,
+                "remediation": known.remediation if known.fault.occurrences else None,
+            }
+            for known, verdict in received.told
+        ],
+        "unrecognised": [{"reason": one.reason, "missing": one.missing} for one in received.unrecognised],
+        "kept": received.raw,
+    }
 
 
 async def _options_signals(call: Call) -> Answer:

@@ -59,6 +59,7 @@ class DeclaredRules:
             ),
             retry=RetryRule(first=gate.retry_after),
             verify_every=gate.verify_every,
+            busy_recheck=gate.verify_every,  # a place becomes free when what holds it is verified
             dry_run=gate.dry_run,
         )
 

@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any
 
 from shared.blob_container import BlobAlreadyExistsError, BlobContainer
-from shared.job_remediation.intake.reading import Reading, Unrecognised, read
+from shared.changes.state import Store
+from shared.job_remediation import register
+from shared.job_remediation.collapse import Verdict
+from shared.job_remediation.intake.reading import Unrecognised, read
 from shared.job_remediation.places import Places
+from shared.job_remediation.register import Known
 
 RAW = "remediation/raw/"
 UNTOLD = "remediation/unrecognised/"
@@ -17,11 +22,17 @@ _MOST_PURGED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What a delivery holds. `raw` is the blob that keeps it; empty for a mere handshake, which is not kept."""
+class Received:
+    """What came of a delivery.
 
-    reading: Reading
+    raw: the blob that keeps it as it came; empty for a mere handshake, which is not kept. handshake: the code to
+    answer with.
+    """
+
     raw: str
+    told: Sequence[tuple[Known, Verdict]] = ()
+    unrecognised: Sequence[Unrecognised] = ()
+    handshake: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +45,20 @@ class Untold:
     raw: str
 
 
-def keep(container: BlobContainer, body: bytes, now: datetime, places: Places) -> Kept:
-    """Keep a delivery, and note what of it cannot be read. Whatever the body is, it raises for the container only."""
+def receive(container: BlobContainer, store: Store, body: bytes, now: datetime, places: Places) -> Received:
+    """Keep a delivery, note what of it cannot be read, and enter its signals into the register.
+
+    Whatever the body is, it raises for the container only. `store` is of the same container.
+    """
     reading = read(body, now, places)
-    if reading.handshake and not reading.signals and not reading.unrecognised:
-        return Kept(reading, "")
+    code = reading.handshake.code if reading.handshake else None
+    if code and not reading.signals and not reading.unrecognised:
+        return Received("", handshake=code)
     raw = f"{RAW}{now.date().isoformat()}/{hashlib.sha256(body).hexdigest()}"
     _create(container, raw, body, "application/octet-stream")
     for one in reading.unrecognised:
         _note(container, one)
-    return Kept(reading, raw)
+    return Received(raw, [register.tell(store, signal) for signal in reading.signals], reading.unrecognised, code)
 
 
 def untold(container: BlobContainer) -> list[str]:
