@@ -26,9 +26,12 @@ def state() -> BlobContainer:
     return blobs.container(settings.required("STATE_URL", "give the URL of the blob container for the app's state"))
 
 
-def receive(body: bytes, now: datetime) -> reception.Received:
-    """Keep a delivery, and enter its signals into the register. Whatever the body is, it raises for the store only."""
-    return reception.receive(state(), services().store, body, now, _places(now))
+def receive(body: bytes, now: datetime, by: str = "") -> reception.Received:
+    """Keep a delivery, and enter its signals into the register. Whatever the body is, it raises for the store only.
+
+    by: as in `register.tell`.
+    """
+    return reception.receive(state(), services().store, body, now, _places(now), by)
 
 
 def signature_problem_of(webhook: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:

@@ -19,12 +19,14 @@ class Known:
     fault: what was told of it. Its counts are of signals that told something new: a copy writes nothing.
     signal: the one that began the newest occurrence; before any began, the first that came.
     begun_at: when that one was received, by our clock.
+    begun_by: the user name of the person who told it by hand; empty where a machine did.
     remediated: the newest occurrence whose remediation was started.
     """
 
     fault: Fault
     signal: Signal
     begun_at: datetime
+    begun_by: str = ""
     remediated: int = 0
 
     @property
@@ -43,8 +45,11 @@ def remediation_id(fingerprint: str, occurrence: int) -> str:
     return f"remediation:{fingerprint}:{occurrence}"
 
 
-def tell(store: Store, signal: Signal) -> tuple[Known, Verdict]:
-    """Enter a signal; returns what is known now, and what the signal meant. Any order and count ends in the same."""
+def tell(store: Store, signal: Signal, by: str = "") -> tuple[Known, Verdict]:
+    """Enter a signal; returns what is known now, and what the signal meant. Any order and count ends in the same.
+
+    by: the user name of the person who tells it, since nobody may approve what they asked for.
+    """
     verdict = Verdict.CONTINUES
 
     def told(known: Known | None) -> Known:
@@ -53,7 +58,7 @@ def tell(store: Store, signal: Signal) -> tuple[Known, Verdict]:
         after, verdict = collapse(before, signal)
         if known is None or verdict is Verdict.BEGINS:
             remediated = known.remediated if known else 0
-            return Known(fault=after, signal=signal, begun_at=signal.received_at, remediated=remediated)
+            return Known(fault=after, signal=signal, begun_at=signal.received_at, begun_by=by, remediated=remediated)
         if replace(after, fired=before.fired, resolved=before.resolved) == before:
             return known
         return replace(known, fault=after)

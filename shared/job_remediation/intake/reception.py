@@ -45,10 +45,12 @@ class Untold:
     raw: str
 
 
-def receive(container: BlobContainer, store: Store, body: bytes, now: datetime, places: Places) -> Received:
+def receive(
+    container: BlobContainer, store: Store, body: bytes, now: datetime, places: Places, by: str = ""
+) -> Received:
     """Keep a delivery, note what of it cannot be read, and enter its signals into the register.
 
-    Whatever the body is, it raises for the container only. `store` is of the same container.
+    Whatever the body is, it raises for the container only. `store` is of the same container. by: as in `register.tell`.
     """
     reading = read(body, now, places)
     code = reading.handshake.code if reading.handshake else None
@@ -58,7 +60,7 @@ def receive(container: BlobContainer, store: Store, body: bytes, now: datetime, 
     _create(container, raw, body, "application/octet-stream")
     for one in reading.unrecognised:
         _note(container, one)
-    return Received(raw, [register.tell(store, signal) for signal in reading.signals], reading.unrecognised, code)
+    return Received(raw, [register.tell(store, signal, by) for signal in reading.signals], reading.unrecognised, code)
 
 
 def untold(container: BlobContainer) -> list[str]:
