@@ -1,4 +1,4 @@
-"""The command line: `python -m functions.command_line validate | schema | plan | rates`.
+"""The command line: `python -m functions.command_line validate | schema | plan | peaks | rates`.
 
 Exit codes: 0 all is well, 1 there are problems (they are printed), 2 it was called wrongly or a file cannot be read.
 """
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str], now: datetime, out: TextIO, errors: TextIO) -
                 return _validate(asked, now, out)
             case "schema":
                 return _schema(check=asked.check, out=out, errors=errors)
+            case "peaks":
+                return _peaks(asked, now, out, errors)
             case "rates":
                 return _rates(asked, now, out, errors)
             case _:
@@ -72,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--estate", metavar="FILE", help="the estate's YAML file (default: setting ESTATE_FILE)")
     plan.add_argument("--format", choices=("text", "json", "ics"), default="text")
+
+    peaks = commands.add_parser("peaks", help="print what is scaled for peaks: who, what, when, why, at what cost")
+    peaks.add_argument("--days", type=_days, default=365, help="how many days (default: 365)")
+    peaks.add_argument(
+        "--from", dest="start", type=date.fromisoformat, metavar="DATE", help="first day (default: today)"
+    )
+    peaks.add_argument("--estate", metavar="FILE", help="the estate's YAML file (default: setting ESTATE_FILE)")
+    peaks.add_argument("--environment", action="append", help="only this one; may be repeated (default: all)")
+    peaks.add_argument("--format", choices=("text", "json"), default="text")
+    peaks.add_argument("--against", metavar="FILE", help="print what changed since this plan, written as json before")
 
     rates = commands.add_parser("rates", help="print what blobs cost, for the estate, from Azure's public price list")
     rates.add_argument("--region", required=True, help="such as westeurope")
@@ -129,10 +141,7 @@ def _plan(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO)
     calendar, missing = _calendar(read, file)
     if missing:
         errors.write(f"without the feeds of {', '.join(missing)}: only files beside the estate are read here\n")
-    zone = ZoneInfo(read.estate.calendar.time_zone)
-    first = asked.start or now.astimezone(zone).date()
-    start = datetime.combine(first, time(), zone).astimezone(UTC)
-    end = datetime.combine(first + timedelta(days=asked.days), time(), zone).astimezone(UTC)
+    start, end = _range(asked, now, ZoneInfo(read.estate.calendar.time_zone))
     planned = _planned(calendar, start, end)
     match asked.format:
         case "json":
@@ -149,6 +158,37 @@ def _plan(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO)
         case _:
             out.write(as_text(planned))
     return WELL
+
+
+def _peaks(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO) -> int:
+    from shared.peak_scaling import year
+
+    file = Path(asked.estate or settings.required("ESTATE_FILE", "set it, or give --estate FILE"))
+    read = _read(file)
+    calendar, missing = _calendar(read, file)
+    if missing:
+        errors.write(f"without the feeds of {', '.join(missing)}: only files beside the estate are read here\n")
+    unknown = [name for name in asked.environment or () if name not in read.estate.peak_scaling]
+    if unknown:
+        known = ", ".join(sorted(read.estate.peak_scaling)) or "none"
+        errors.write(f"--environment {unknown[0]} has no peak_scaling; these have: {known}\n")
+        return MISUSED
+    start, end = _range(asked, now, ZoneInfo(read.estate.calendar.time_zone))
+    planned = year.plan_year(read.estate, calendar, start, end, environments=asked.environment)
+    if asked.against:
+        changed = year.differences(year.as_json(planned), json.loads(Path(asked.against).read_text(encoding="utf-8")))
+        out.write("\n".join(changed or ["nothing changed"]) + "\n")
+    elif asked.format == "json":
+        out.write(json.dumps(year.as_json(planned), indent=2) + "\n")
+    else:
+        out.write(year.as_text(planned))
+    return WELL
+
+
+def _range(asked: argparse.Namespace, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    first = asked.start or now.astimezone(zone).date()
+    start, end = (datetime.combine(first + timedelta(days=days), time(), zone) for days in (0, asked.days))
+    return start.astimezone(UTC), end.astimezone(UTC)
 
 
 def _rates(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO) -> int:

@@ -34,6 +34,9 @@ class Pool(Declared):
     role: Role | None = None
     """Which workloads it is for."""
 
+    size: Annotated[str, fitting(r"[A-Za-z][A-Za-z0-9_.-]{1,63}", "VM size", "Standard_D8s_v5")] | None = None
+    """The VM size of its nodes, for what a peak costs in a plan; `rates.node_hour` has its price."""
+
 
 class Workload(Declared):
     """A Deployment, StatefulSet or CronJob."""
