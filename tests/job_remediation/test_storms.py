@@ -8,8 +8,8 @@ import pytest
 
 from local.memory_blobs import MemoryBlobContainer
 from shared.estate.loading import load_estate
-from shared.job_remediation.declared_targets import member_of
 from shared.job_remediation.decision import Circumstances, Course, Why, decide
+from shared.job_remediation.declared_targets import member_of
 from shared.job_remediation.evidence import Evidence
 from shared.job_remediation.intake import reception
 from shared.job_remediation.library import playbook_for, shipped_playbooks
