@@ -96,33 +96,34 @@ async def _options_signals(call: Call) -> Answer:
 
 
 async def _follow(client: Any, told: "Sequence[tuple[Known, Verdict]]") -> None:
-    """Start what is due, and tell what runs that its fault is over.
-
-    Without an estate in force nothing can be started; the register knows that it is due, and the tick starts it.
-    """
-    from shared.estate.problems import EstateInvalidError
-    from shared.estate.source import EstateUnavailableError
+    """Start what is due, and tell what runs that its fault is over."""
     from shared.job_remediation.collapse import Verdict
 
     for known, verdict in told:
         if known.is_due:
-            try:
-                await start_remediation(client, known)
-            except (EstateInvalidError, EstateUnavailableError) as error:
-                _LOG.error("%s waits for an estate in force: %s", known.remediation, error)
+            await start_remediation(client, known)
         elif verdict is Verdict.ENDS:
             await _end(client, known)
 
 
 async def start_remediation(client: Any, known: "Known") -> None:
     """Start the newest occurrence's remediation once. The note comes last: whoever finds none starts it again, and
-    finds it running."""
+    finds it running.
+
+    Without an estate in force nothing is started; the register knows that it is due, and a later tick starts it.
+    """
     from grpc.aio import AioRpcError
 
     from functions import remediation_steps as steps
     from functions.remediation_storms import note_weather
+    from shared.estate.problems import EstateInvalidError
+    from shared.estate.source import EstateUnavailableError
 
-    await asyncio.to_thread(note_weather, known.signal)
+    try:
+        await asyncio.to_thread(note_weather, known.signal)
+    except (EstateInvalidError, EstateUnavailableError) as error:
+        _LOG.error("%s waits for an estate in force: %s", known.remediation, error)
+        return
     fingerprint, occurrence = known.fault.fingerprint, known.fault.occurrences
     if await client.get_orchestration_state(known.remediation, fetch_payloads=False) is None:
         order = {"fingerprint": fingerprint, "occurrence": occurrence}
@@ -210,9 +211,14 @@ async def remediation_tick(timer: func.TimerRequest, client: Any) -> None:
     """Start what a crash between keeping and starting left, tell of what could not be read, purge what is old."""
     from functions import intake_steps
     from functions import remediation_steps as steps
+    from shared.estate.problems import EstateInvalidError
+    from shared.estate.source import EstateUnavailableError
 
     now = datetime.now(UTC)
     await asyncio.to_thread(intake_steps.tell_unrecognised, now)
     for known in await asyncio.to_thread(steps.due_faults, now):
         await start_remediation(client, known)
-    await asyncio.to_thread(intake_steps.purge_deliveries, now)
+    try:
+        await asyncio.to_thread(intake_steps.purge_deliveries, now)
+    except (EstateInvalidError, EstateUnavailableError) as error:
+        _LOG.error("nobody knows how long deliveries are kept, so none is purged: %s", error)
