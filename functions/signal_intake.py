@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 blueprint = df.Blueprint()
 _LOG = logging.getLogger("closekeeper.signal_intake")
 
+_AT_ONCE = 8
+
 RESOLVED = "resolved"
 """The external event that tells a remediation that its fault is over. It carries nothing: the register says more."""
 
@@ -96,14 +98,24 @@ async def _options_signals(call: Call) -> Answer:
 
 
 async def _follow(client: Any, told: "Sequence[tuple[Known, Verdict]]") -> None:
-    """Start what is due, and tell what runs that its fault is over."""
+    """Start what is due, and tell what runs that its fault is over: different faults at the same time, those of one
+    fault in their order."""
     from shared.job_remediation.collapse import Verdict
 
+    of_fault: dict[str, list[tuple[Known, Verdict]]] = {}
     for known, verdict in told:
-        if known.is_due:
-            await start_remediation(client, known)
-        elif verdict is Verdict.ENDS:
-            await _end(client, known)
+        of_fault.setdefault(known.fault.fingerprint, []).append((known, verdict))
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def follow(words: "Sequence[tuple[Known, Verdict]]") -> None:
+        async with turns:
+            for known, verdict in words:
+                if known.is_due:
+                    await start_remediation(client, known)
+                elif verdict is Verdict.ENDS:
+                    await _end(client, known)
+
+    await asyncio.gather(*map(follow, of_fault.values()))
 
 
 async def start_remediation(client: Any, known: "Known") -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -15,10 +16,12 @@ from shared.job_remediation.collapse import Verdict
 from shared.job_remediation.intake.reading import Unrecognised, read
 from shared.job_remediation.places import Places
 from shared.job_remediation.register import Known
+from shared.job_remediation.signal import Signal
 
 RAW = "remediation/raw/"
 UNTOLD = "remediation/unrecognised/"
 _MOST_PURGED = 2_000
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,26 @@ def receive(
     _create(container, raw, body, "application/octet-stream")
     for one in reading.unrecognised:
         _note(container, one)
-    return Received(raw, [register.tell(store, signal, by) for signal in reading.signals], reading.unrecognised, code)
+    return Received(raw, _told(store, reading.signals, by), reading.unrecognised, code)
+
+
+def _told(store: Store, signals: Sequence[Signal], by: str) -> list[tuple[Known, Verdict]]:
+    """Different faults at the same time, since a batch may tell of thousands; those of one fault in their order."""
+    of_fault: dict[str, list[int]] = {}
+    for number, signal in enumerate(signals):
+        of_fault.setdefault(signal.fingerprint, []).append(number)
+    told: dict[int, tuple[Known, Verdict]] = {}
+
+    def tell(numbers: Sequence[int]) -> None:
+        for number in numbers:
+            told[number] = register.tell(store, signals[number], by)
+
+    if len(of_fault) <= 1:
+        tell(range(len(signals)))
+    else:
+        with ThreadPoolExecutor(min(_AT_ONCE, len(of_fault))) as pool:
+            list(pool.map(tell, of_fault.values()))
+    return [told[number] for number in range(len(signals))]
 
 
 def untold(container: BlobContainer) -> list[str]:
