@@ -86,18 +86,18 @@ def _watch_target(work: Working, hold: Hold) -> None:
         left = need.start - now
         when = f"{spell(left)} before the peak" if left > timedelta() else f"the peak began {spell(-left)} ago"
         work.tell("capacity_missing", about, **_about(need, left), name=target.name, detail=f"{why}; {when}")
-    elif failed or now >= hold.begin + work.scaling.takes(target) or now >= hold.latest:
+    elif failed or now >= hold.begin + work.scaling.takes(target, need.event) or now >= hold.latest:
         left = need.ready_by - now
         said = f"{why}; {spell(left)} left until it has to be ready"
         work.tell("capacity_late", about, **_about(need, left), name=target.name, detail=said)
 
 
 def is_ready(work: Working, hold: Hold) -> bool:
-    """Whether the target is proven to be at least at the hold's level."""
+    """Whether the target was proven to be at least at the hold's level, and has not been asked for less since."""
     held = work.held.get(hold.target.name)
-    return (
-        held is not None and held.ready is not None and not held.edited and merged(held.level, hold.level) == held.level
-    )
+    if held is None or held.edited or merged(held.level, hold.level) != held.level:
+        return False
+    return any(each.ready and merged(each.level, hold.level) == each.level for each in held.stretches)
 
 
 def _readiness(work: Working, need: Need, holds: Sequence[Hold]) -> None:

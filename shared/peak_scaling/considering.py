@@ -14,7 +14,7 @@ from shared.peak_scaling.changes import up
 from shared.peak_scaling.lead_times import noted
 from shared.peak_scaling.looking import Facts, Seen, Working, may_interrupt, with_edit
 from shared.peak_scaling.memory import Course, Held, Memory, Stretch
-from shared.peak_scaling.needs import Hold, Scaling, wanted_at
+from shared.peak_scaling.needs import EARLIEST, Hold, Scaling, wanted_at
 from shared.peak_scaling.returning import return_target
 from shared.peak_scaling.targets import Kind, Target, at_least, merged, rank
 
@@ -34,7 +34,7 @@ def consider(scaling: Scaling, memory: Memory, facts: Facts) -> Considered:
     work = Working(
         scaling=scaling,
         facts=facts,
-        holds=scaling.holds(now, now),
+        holds=scaling.holds(now, now + EARLIEST),
         held=dict(memory.held),
         courses=dict(memory.courses),
         told=dict(memory.told),
@@ -62,7 +62,7 @@ def consider(scaling: Scaling, memory: Memory, facts: Facts) -> Considered:
 def wanted_levels(scaling: Scaling, memory: Memory, now: datetime) -> dict[str, State]:
     """What has to be looked at now, and the level that it should be proven to be at, by name of the target."""
     levels = {name: held.level for name, held in memory.held.items() if name in scaling.targets}
-    for name, wanted in wanted_at(scaling.holds(now, now), now).items():
+    for name, wanted in wanted_at(scaling.holds(now, now + EARLIEST), now).items():
         known = memory.held.get(name)
         levels[name] = at_least(known.before, wanted) if known else wanted
     return levels
@@ -103,7 +103,14 @@ def _progress(work: Working, target: Target, holds: Sequence[Hold], held: Held, 
     now = work.facts.now
     if held.edited or seen.state is None:
         return held
-    change = up(work.scaling.environment, target, held, holds, work.scaling.takes(target), _beneath(work, target))
+    change = up(
+        work.scaling.environment,
+        target,
+        held,
+        holds,
+        work.scaling.takes(target, holds[-1].need.event),
+        _beneath(work, target),
+    )
     is_so = all(seen.state.get(fact) == value for fact, value in held.level.items())
     if target.kind is Kind.STORAGE:
         is_so = all(rank(seen.state.get(fact)) >= rank(value) for fact, value in held.level.items())

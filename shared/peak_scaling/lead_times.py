@@ -31,13 +31,22 @@ class LeadTimes:
     margin: float = 0.5
     measured: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
 
-    def of(self, target: Target, alike: Iterable[Target] = ()) -> timedelta:
-        """How long before it has to be ready its scaling begins: the longest known, the margin, and two ticks."""
-        seconds = self.measured.get(target.name) or [
-            each for other in alike if other.kind is target.kind for each in self.measured.get(other.name, ())
+    def of(self, target: Target, alike: Iterable[Target] = (), rounds: int = 1) -> timedelta:
+        """How long before it has to be ready its scaling begins: the longest known, the margin, and two ticks.
+
+        rounds: so many of its kind are scaled after one another, as far as the gate lets fewer at once. A time that was
+        measured of the target itself has its waiting in it.
+        """
+        own = self.measured.get(target.name)
+        if own:
+            return timedelta(seconds=max(own)) * (1 + self.margin) + _TICK
+        others = [
+            timedelta(seconds=seconds)
+            for other in alike
+            if other.kind is target.kind
+            for seconds in self.measured.get(other.name, ())
         ]
-        longest = timedelta(seconds=max(seconds)) if seconds else _SAID[target.kind]
-        return longest * (1 + self.margin) + _TICK
+        return max([_SAID[target.kind] * rounds, *others]) * (1 + self.margin) + _TICK
 
     def why(self, target: Target) -> str:
         """Where the lead time comes from, for people."""

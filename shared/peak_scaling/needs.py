@@ -6,13 +6,15 @@ Everything is computed from the calendar at each look: nothing depends on the la
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil, floor
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from shared.changes.change import State
+from shared.changes.declared_rules import DeclaredRules
 from shared.finance_calendar.declaration import Kind as EventKind
 from shared.peak_scaling.lead_times import LeadTimes
-from shared.peak_scaling.targets import Kind, Target, levels_of, merged, targets_of
+from shared.peak_scaling.targets import ADAPTERS, Kind, Target, levels_of, merged, targets_of
 
 if TYPE_CHECKING:  # whoever has an estate has loaded its models
     from shared.estate.estate import Estate
@@ -89,6 +91,9 @@ class Scaling:
         self.zone = ZoneInfo(self.estate.time_zone_of(self.environment))
         self.targets = targets_of(place, self.policy)
         self.baseline = levels_of(self.targets, self.policy.baseline)
+        self._rules = DeclaredRules(self.estate, self.calendar)
+        self._kept: dict[tuple[datetime, datetime], list[Hold]] = {}
+        self._waits: dict[tuple[str, str], int] = {}
         self._takes: dict[tuple[str, str], timedelta] = {}
         self._known = self.leads or LeadTimes(self.policy.margin.of_one)
         self._allowed: dict[tuple[str, datetime, datetime], list[Span]] = {}
@@ -129,9 +134,11 @@ class Scaling:
 
     def holds(self, start: datetime, end: datetime) -> list[Hold]:
         """What is held at some time of [start, end], or could not be, by begin."""
-        found = [hold for need in self.needs(start, end) for hold in self._holds(need)]
-        kept = [hold for hold in found if hold.begin <= end and hold.until > start]
-        return sorted(kept, key=lambda hold: (hold.begin, hold.need.key, hold.target.name))
+        if (start, end) not in self._kept:
+            found = [hold for need in self.needs(start, end) for hold in self._holds(need)]
+            kept = [hold for hold in found if hold.begin <= end and hold.until > start]
+            self._kept[start, end] = sorted(kept, key=lambda hold: (hold.begin, hold.need.key, hold.target.name))
+        return self._kept[start, end]
 
     def _holds(self, need: Need) -> Iterator[Hold]:
         for name, level in need.levels.items():
@@ -142,17 +149,29 @@ class Scaling:
                 begin = need.ready_by - self._lead(target, need)
                 yield Hold(need, target, level, begin, need.ready_by, need.end, need.over_at)
 
-    def takes(self, target: Target) -> timedelta:
-        """How long scaling it takes, with the margin."""
-        return self._known.of(target, self.targets.values())
+    def takes(self, target: Target, event: str | None = None) -> timedelta:
+        """How long scaling it takes for that peak, with the margin; without one, alone."""
+        rounds = 1 if event is None else self._rounds(target, event)
+        return self._known.of(target, self.targets.values(), rounds)
+
+    def _rounds(self, target: Target, event: str) -> int:
+        """In how many rounds the gate lets those of its kind through that the peak needs."""
+        kind = ADAPTERS[target.kind]
+        if (event, kind) in self._waits:
+            return self._waits[event, kind]
+        number = sum(ADAPTERS[self.targets[name].kind] == kind for name in self._levels[event])
+        limits = self._rules.policy(self.environment).limits
+        at_once = min(limits.per_environment, max(1, floor(limits.share * self._rules.targets(self.environment, kind))))
+        self._waits[event, kind] = ceil(number / at_once)
+        return self._waits[event, kind]
 
     def _lead(self, target: Target, need: Need) -> timedelta:
         """Its own time, and that of what waits for it."""
         asked = need.event, target.name
         if asked not in self._takes:
             above = [self.targets[name] for name in need.levels if target.name in self.targets[name].below]
-            longest = max(map(self.takes, above), default=timedelta())
-            self._takes[asked] = self.takes(target) + longest
+            longest = max((self.takes(each, need.event) for each in above), default=timedelta())
+            self._takes[asked] = self.takes(target, need.event) + longest
         return self._takes[asked]
 
     def _compute(self, need: Need, target: Target, level: State) -> Hold:
@@ -160,7 +179,8 @@ class Scaling:
         peak = self.policy.peaks[need.event]
         takes = self._lead(target, need)
         servers = [each for each in self.targets.values() if each.part == target.part and each.interrupts]
-        together = sum({each.kind: self.takes(each) for each in servers}.values(), timedelta())
+        # All servers and replicas are one kind to the gate: one sum of their rounds, however they are named.
+        together = max((self.takes(each, need.event) for each in servers), default=takes)
         first = need.ready_by - EARLIEST
         fitting = [
             (begins, ends)

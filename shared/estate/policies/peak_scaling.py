@@ -154,6 +154,19 @@ class Forecast(Declared):
     """What is added to the highest need that was measured."""
 
 
+class ServiceTargets(Declared):
+    """What users are to feel during a peak, as the 95th percentile; the report says whether it was kept."""
+
+    latency: Duration | None = None
+    """How long an answer takes."""
+
+    queue_delay: Duration | None = None
+    """How long a queue job waits before it begins."""
+
+    job_duration: Duration | None = None
+    """How long a queue job runs."""
+
+
 class PeakScaling(Declared):
     """Peak scaling of one environment."""
 
@@ -169,6 +182,9 @@ class PeakScaling(Declared):
 
     readiness: Readiness = Readiness()
     """What else must be true for a go."""
+
+    keeps: ServiceTargets = ServiceTargets()
+    """What is judged after the peak: keep, reduce or raise the targets next time."""
 
     forecast: Forecast = Forecast()
     """Recommendations from earlier peaks."""

@@ -1,0 +1,47 @@
+"""Peak scaling: the tick, and peaks over HTTP: what comes, whether it is ready, what came of it.
+
+The tick only looks, and starts the plan that follows; `change_plan` carries it out.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from functions.change_execution import start_plan
+
+blueprint = df.Blueprint()
+_AUTOMATION = "peak_scaling"
+
+
+@blueprint.function_name("peak_scaling_tick")
+@blueprint.timer_trigger(arg_name="timer", schedule="%PEAK_SCALING_SCHEDULE%")
+@blueprint.durable_client_input(client_name="client")
+async def peak_scaling_tick(timer: func.TimerRequest, client: Any) -> None:
+    """Look at every environment that has peaks. A lost tick is made up for by the next."""
+    from functions.peak_state import environments_with_peaks
+
+    now = datetime.now(UTC)
+    environments = await asyncio.to_thread(environments_with_peaks)
+    ended = await asyncio.gather(*(look(client, each, now) for each in environments), return_exceptions=True)
+    failures = [each for each in ended if isinstance(each, Exception)]
+    if failures:  # the others have been looked at all the same
+        raise ExceptionGroup("not every environment could be looked at", failures)
+
+
+async def look(client: Any, environment: str, now: datetime) -> str | None:
+    """Look at one environment, and start the plan that follows; returns its instance, None when nothing is to be done.
+
+    A plan is started beside one that still runs: a pool that waits for capacity holds up nothing else.
+    """
+    from functions import peak_steps as steps
+
+    considered = await asyncio.to_thread(steps.look, environment, now)
+    instance = None
+    if considered.changes:
+        instance = await start_plan(client, considered.changes, requested_by=_AUTOMATION)
+        await asyncio.to_thread(steps.remember_plan, environment, instance)
+    await asyncio.to_thread(steps.tell, environment)
+    return instance

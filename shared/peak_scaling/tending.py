@@ -1,0 +1,136 @@
+"""Tending an environment's peaks: looks put into memory, notices into the evidence, reports kept."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from shared.changes import claims, executor
+from shared.changes.change import State
+from shared.changes.execution import FINAL, Execution, Result
+from shared.changes.originals import Verdict
+from shared.changes.ports import Entry, Services
+from shared.changes.state import Store
+from shared.evidence.canonical import Json
+from shared.peak_scaling.aftermath import AfterAction
+from shared.peak_scaling.changes import AUTOMATION
+from shared.peak_scaling.considering import Considered, consider
+from shared.peak_scaling.looking import Facts, Outcome, Seen
+from shared.peak_scaling.memory import Memory, Notice
+from shared.peak_scaling.needs import Scaling
+from shared.peak_scaling.readiness import Look
+
+REPORTS_KEPT = 60
+
+
+def memory_name(environment: str) -> str:
+    """Where what is remembered of an environment is kept."""
+    return f"peaks/{environment}"
+
+
+def reports_name(environment: str) -> str:
+    """Where the reports of its peaks are kept."""
+    return f"peak-reports/{environment}"
+
+
+def remembered(store: Store, environment: str) -> Memory:
+    """What is remembered of an environment."""
+    return store.get(memory_name(environment), Memory) or Memory()
+
+
+def reports(store: Store, environment: str) -> list[AfterAction]:
+    """The reports of its last peaks, the newest last."""
+    return store.get(reports_name(environment), list[AfterAction]) or []
+
+
+def agreed(store: Store, environment: str) -> Mapping[str, Mapping[str, State]]:
+    """Recommended levels that a person agreed to, by event and name of the target."""
+    return store.get(f"peak-levels/{environment}", dict[str, dict[str, dict[str, Json]]]) or {}
+
+
+def look(
+    services: Services,
+    scaling: Scaling,
+    seen: Mapping[str, Seen],
+    now: datetime,
+    *,
+    queue: Callable[[], int | None],
+    looks: Callable[[str], Sequence[Look]],
+    quotas: Callable[[str], Sequence[Look]],
+) -> Considered:
+    """Consider what was seen (all of it after `now`), and remember it. Two looks at once are one after the other."""
+    store, environment = services.store, scaling.environment
+    result: list[Considered] = []
+
+    def outcome(change_id: str) -> Outcome:
+        known = store.get(executor.execution_name(change_id), Execution)
+        if known is None:
+            return Outcome()
+        return Outcome(
+            running=known.result is None and now < known.alive_until,
+            fulfilled=known.result in FINAL,
+            failed=known.result in (Result.FAILED, Result.REFUSED),
+            detail=known.detail,
+        )
+
+    def verdicts(target: str, state: State) -> Mapping[str, Verdict]:
+        return claims.originals_of(store, environment, target).verdicts(AUTOMATION, state)
+
+    def considered(known: Memory | None) -> Memory:
+        facts = Facts(now=now, seen=seen, outcome=outcome, verdicts=verdicts, queue=queue, looks=looks, quotas=quotas)
+        result[:] = [consider(scaling, known or Memory(), facts)]
+        return result[0].memory
+
+    store.update(memory_name(environment), Memory, considered)
+    return result[0]
+
+
+def started(store: Store, environment: str, instance: str) -> None:
+    """Remember where the last plan runs."""
+    store.update(memory_name(environment), Memory, lambda known: replace(known or Memory(), instance=instance))
+
+
+def keep(services: Services, report: AfterAction) -> None:
+    """Keep a report, and have it told. Twice is once."""
+
+    def kept(known: list[AfterAction] | None) -> list[AfterAction]:
+        others = [each for each in known or [] if each.peak != report.peak]
+        return [*others, report][-REPORTS_KEPT:]
+
+    services.store.update(reports_name(report.environment), list[AfterAction], kept)
+    notice = Notice(
+        kind="after_action",
+        subject=f"peak:{report.environment}:{report.peak}",
+        time=report.at,
+        body={
+            "detail": report.sentence,
+            "cost": round(report.cost, 2),
+            "missed": list(report.missed),
+            "targets": [{"name": each.name, "advice": each.advice, "why": each.why} for each in report.targets],
+        },
+    )
+    executor.record(services, _entry(report.environment, notice))
+
+
+def tell(services: Services, environment: str) -> None:
+    """Record what waits to be recorded, then forget that it waits: a crash in between records the same once more."""
+    waiting = remembered(services.store, environment).notices
+    for notice in waiting:
+        executor.record(services, _entry(environment, notice))
+    if waiting:
+
+        def told(known: Memory | None) -> Memory:
+            memory = known or Memory()
+            return replace(memory, notices=tuple(each for each in memory.notices if each not in waiting))
+
+        services.store.update(memory_name(environment), Memory, told)
+
+
+def _entry(environment: str, notice: Notice) -> Entry:
+    return Entry(
+        automation=AUTOMATION,
+        kind=notice.kind,
+        subject=notice.subject,
+        time=notice.time,
+        environment=environment,
+        body=notice.body,
+    )
