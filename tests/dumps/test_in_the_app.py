@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -236,12 +237,21 @@ def test_a_drill_of_dumps_restores_the_newest_of_each_tenant(dumps: Dumps) -> No
     assert report["failures"] == ["fabrikam: none in backups/dumps"]
     (proven,) = report["dumps"]
     assert (proven["tenant"], proven["dump"], proven["level"]) == ("contoso", "contoso/2.dump", "restored")
+    assert _proven_at(dumps) is None
     dumps.upload("fabrikam-2026-11-22.dump", dumps.make("fabrikam"))
     second = dumps.running.await_drill(dumps.running.start_drill("dumps again", kind="dump"))["report"]
     assert (second["outcome"], len(second["dumps"])) == ("passed", 2)
     (event,) = dumps.running.events(second["id"])
     assert event["type"] == "Closekeeper.BackupVerification.DrillPassed"
     assert dumps.databases() == set()
+    assert _proven_at(dumps) == datetime.fromisoformat(second["requested_at"])
+
+
+def _proven_at(dumps: Dumps) -> datetime | None:
+    """Since when the server counts as proven."""
+    covered = dumps.running.api.get("/api/drills/coverage").json()["value"]
+    (server,) = [one for one in covered if (one["environment"], one["server"]) == ("production", "erp")]
+    return datetime.fromisoformat(server["proven_at"]) if server["proven_at"] else None
 
 
 @pytest.mark.parametrize("how", ["together", "late"])
