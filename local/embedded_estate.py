@@ -100,6 +100,9 @@ class EmbeddedEstate:
             for name, environment in self.environments.items():
                 self._start_servers(name, environment)
                 self._start_clusters(name, environment, stack)
+                for cache in environment.redis.values():
+                    if cache.id.kind == "microsoft.cache/redisenterprise":
+                        self.azure.add_redis(str(cache.id), environment.location)
             self._start_scratch_server()
             self._running = stack.pop_all()
         return self

@@ -13,9 +13,11 @@ def register(adapters: Adapters) -> None:
         lifecycle_rules,
         node_pools,
         odoo_crons,
+        postgres_scaling,
         postgres_servers,
         postgres_sessions,
         queue_jobs,
+        redis_caches,
         restarts,
         workloads,
     )
@@ -28,6 +30,9 @@ def register(adapters: Adapters) -> None:
         adapters.register("postgres-server", action, postgres_servers.ADAPTER)
     for kind, adapter in (("kubernetes-workload", workloads.ADAPTER), ("aks-node-pool", node_pools.ADAPTER)):
         adapters.register(kind, "scale", adapter)
+    for action in ("scale", "grow"):
+        adapters.register("postgres-server", action, postgres_scaling.ADAPTER)
+    adapters.register("redis", "scale", redis_caches.ADAPTER)
     adapters.register("postgres-session", "end", postgres_sessions.ADAPTER)
     adapters.register("kubernetes-workload", "restart", restarts.ADAPTER)
     for action in ("rerun", "raise-memory"):

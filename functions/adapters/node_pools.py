@@ -41,6 +41,8 @@ class NodePools:
         pool = _get(change.target)
         if pool.provisioning not in SETTLED:
             return Acted(Act.BUSY, detail=f"the pool is {pool.provisioning}")
+        if change.action == "scale" and (fought := _fought(pool, wanted)):
+            return Acted(Act.FAILED, detail=fought)
         if _empties(pool, wanted) and (held := draining.held_pods(lambda: self._connect(cluster), name)):
             return Acted(Act.BUSY, detail=held)
         return asked(lambda: managed_clusters.change_pool(cluster, name, lambda now: request(now, wanted)))
@@ -67,8 +69,8 @@ class NodePools:
         except ClusterError as error:
             return Verified(False, unreachable(error))
         ready = sum(map(_is_ready, nodes))
-        least = pool.count if pool.power == "Running" else 0
-        if least == 0:
+        least = _least(pool, wanted) if pool.power == "Running" else 0
+        if least == 0 and not pool.count:
             return Verified(not nodes, f"{len(nodes)} nodes are still there" if nodes else "all nodes are gone")
         return Verified(ready >= least, f"{ready} of {least} nodes are Ready")
 
@@ -110,6 +112,21 @@ def _once_more(change: Change, now: PoolFacts) -> Mapping[str, object]:
     if change.originals is Originals.GIVE_BACK:
         return {"power": now.power}
     return request(now, change.after) or {"power": now.power}
+
+
+def _fought(pool: PoolFacts, wanted: State) -> str:
+    """Why the cluster autoscaler would undo it, or there is none that would do it; empty when neither is so."""
+    if pool.autoscaler and "count" in wanted and "autoscaler" not in wanted:
+        return f"its autoscaler keeps it between {pool.min} and {pool.max} nodes: give min and max instead"
+    if not (wanted.get("autoscaler", pool.autoscaler)) and (wanted.get("min") or wanted.get("max")):
+        return "the pool has no autoscaler that would keep to bounds: give a count instead"
+    return ""
+
+
+def _least(pool: PoolFacts, wanted: State) -> int:
+    """How many nodes must be Ready. What the autoscaler adds above that is its own business, and may never come."""
+    least = wanted.get("min", pool.min)
+    return least if pool.autoscaler and isinstance(least, int) else pool.count
 
 
 def _fits(pool: PoolFacts, fact: str, value: object) -> bool:

@@ -64,7 +64,10 @@ class Workloads:
         """See `Adapter`. A write in between, by whomever, makes it BUSY: then the state is read, and saved, anew."""
         with self._lock:
             now = self._readings.pop(change.id, None)
-        return self._set(change, now or self._read(change), wanted, _AUTOSCALING.get(change.action))
+        now = now or self._read(change)
+        if change.action == "scale" and (fought := _fought(now, wanted)):
+            return Acted(Act.FAILED, detail=fought)
+        return self._set(change, now, wanted, _AUTOSCALING.get(change.action))
 
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter`; nothing here is long."""
@@ -85,8 +88,8 @@ class Workloads:
             if fact in wanted and _facts(now)[fact] != wanted[fact]:
                 return Verified(False, f"{fact} is {_facts(now)[fact]}")
         replicas, least = wanted.get("replicas"), wanted.get("min")
-        if isinstance(least, int) and now.autoscaled and now.ready < least:
-            return Verified(False, f"{now.ready} of at least {least} pods are Ready")
+        if isinstance(least, int) and now.ready < least:
+            return Verified(False, f"{now.ready} of at least {least} pods are Ready{_why_not(now)}")
         return self._verify_pods(change, now, replicas if isinstance(replicas, int) else None)
 
     def undo(self, change: Change, original: State, key: str) -> Acted:
@@ -206,6 +209,26 @@ def _facts(now: Workload) -> State:
     if now.autoscaler is not None:
         facts["min"], facts["max"] = now.autoscaler.bounds
     return facts
+
+
+def _fought(now: Workload, wanted: State) -> str:
+    """Why the workload's autoscaler would undo it, or not do it; empty when neither is so."""
+    scaler = now.autoscaler
+    if scaler is None:
+        return ""
+    if "replicas" in wanted and now.autoscaled:
+        least, most = scaler.bounds
+        return f"{scaler.name} keeps {now.name} between {least} and {most} replicas: give min and max instead"
+    if wanted.get("min") is not None and scaler.paused and not scaler.is_ours:
+        return f"somebody has paused {scaler.name}, so that it keeps no bounds: resume it"
+    return ""
+
+
+def _why_not(now: Workload) -> str:
+    if now.replicas == 0:
+        return ": it has none, and an autoscaler leaves that alone"
+    scaler = now.autoscaler
+    return f": {scaler.name} is held" if scaler is not None and scaler.held else ""
 
 
 def _bounds(now: Workload, wanted: State) -> list[Patch]:

@@ -28,7 +28,11 @@ from local.azure.managed_clusters import model as clusters
 from local.azure.managed_clusters.model import Cluster, Pool
 from local.azure.managed_clusters.provider import NAMESPACE as CONTAINER_SERVICE
 from local.azure.managed_clusters.provider import ManagedClusters
+from local.azure.metrics import Metrics
 from local.azure.operations import Operations
+from local.azure.redis_enterprise.answering import RedisListener
+from local.azure.redis_enterprise.provider import NAMESPACE as REDIS
+from local.azure.redis_enterprise.provider import Cache, RedisCaches
 from local.azure.serving import BackgroundServer
 from local.azure.storage_accounts.management_policies import AccountPolicies
 from local.azure.storage_accounts.provider import StorageAccounts
@@ -76,6 +80,9 @@ class AzureSimulator:
             CONTAINER_SERVICE, retry_after, status="operations", result="operationresults"
         )
         self.clusters = ManagedClusters(self.arm, self._cluster_operations)
+        self._redis_operations = Operations(REDIS, retry_after, status="operationsStatus")
+        self.redis = RedisCaches(self.arm, self._redis_operations)
+        self.metrics = Metrics(self.arm)
         resource_groups.register(self.arm)
         self.events = EventGrid(
             self.tenant,
@@ -96,6 +103,7 @@ class AzureSimulator:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(self._destroy_servers)
+            stack.callback(self.redis.close)
             servers = (self._identity_server, self._arm_server, self._event_server, self._vault_server)
             for server in servers:
                 stack.callback(server.stop)
@@ -243,6 +251,12 @@ class AzureSimulator:
             )
         )
 
+    def add_redis(self, resource_id: str, location: str = "westeurope", sku: str = "Balanced_B5") -> Cache:
+        """Make an Azure Managed Redis, its resource group too, at whose port something answers."""
+        name = resource_id.rpartition("/")[2]
+        listener = RedisListener(self.authority.issue(f"redis-{name}", addresses=["127.0.0.1"]))
+        return self.redis.add(resource_id, location, sku, listener)
+
     def _served(self, service: Service, app: Starlette) -> Any:
         app.router.lifespan_context = self._lifespan(service)
         return FaultMiddleware(app, self.faults, service)
@@ -256,6 +270,7 @@ class AzureSimulator:
             elif service == "arm":
                 await self._operations.start()
                 await self._cluster_operations.start()
+                await self._redis_operations.start()
                 schedule = asyncio.create_task(keep_backups(self._registry, self.servers.behaviour))
             try:
                 yield
@@ -267,6 +282,7 @@ class AzureSimulator:
                 elif service == "arm":
                     await self._operations.stop()
                     await self._cluster_operations.stop()
+                    await self._redis_operations.stop()
 
         def context(app: Starlette) -> AbstractAsyncContextManager[None]:
             return lifespan(app)

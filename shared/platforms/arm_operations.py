@@ -15,7 +15,9 @@ from shared.platforms import settings
 PUBLIC_CLOUD = "https://management.azure.com"
 
 _PASSING = {409, 412, 429, 503}
-_LASTING_CONFLICTS = {"ScopeLocked", "ReadOnlyDisabledSubscription", "PropertyChangeNotAllowed"}
+_LASTING_CONFLICTS = {"ScopeLocked", "ReadOnlyDisabledSubscription", "PropertyChangeNotAllowed", "QuotaExceeded"}
+_BEYOND_QUOTA = "exceeding approved"
+"""What Azure says of compute quotas under codes that otherwise mean that it is busy."""
 
 
 class BusyError(Exception):
@@ -82,6 +84,18 @@ def submit(begin: Callable[..., Any], *arguments: object, **options: object) -> 
     return urls[0] if urls else ""
 
 
+def submit_request(client: Any, request: Any) -> str:
+    """The same for a request that no SDK writes. `client` is a pipeline client."""
+    from azure.core.exceptions import HttpResponseError
+
+    answer = client.send_request(request, retry_total=0)
+    try:
+        answer.raise_for_status()
+    except HttpResponseError as error:
+        raise _understood(error) from error
+    return str(answer.headers.get("Azure-AsyncOperation") or answer.headers.get("Location") or "")
+
+
 def look(client: Any, url: str) -> Operation:
     """How the operation at that URL stands. `client` is any management client; ValueError for a foreign host's URL."""
     from azure.core.rest import HttpRequest
@@ -131,7 +145,7 @@ def _understood(error: Any) -> Exception:
     status = int(error.status_code or 0)
     code = str(error.error.code) if error.error else ""
     message = str(error.error.message) if error.error else str(error.message)
-    if status in _PASSING and code not in _LASTING_CONFLICTS:
+    if status in _PASSING and code not in _LASTING_CONFLICTS and _BEYOND_QUOTA not in message:
         return BusyError(status, code, message, _seconds(error.response.headers if error.response else {}))
     if 400 <= status < 500:
         return RefusedError(status, code, message)

@@ -1,5 +1,6 @@
 """Azure's maintenance of PostgreSQL flexible servers (API 2026-10-01, maintenanceEvents)."""
 
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,17 @@ def in_progress(server_id: str) -> bool:
     at = ServerId.parse(server_id)
     events = _client(at.subscription).maintenance_events.list(at.resource_group, at.name)
     return any(event.properties is not None and event.properties.status == "InProgress" for event in events)
+
+
+def planned(server_id: str, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """Azure's maintenance of the server that touches `start` to `end` (aware), planned or in progress, in UTC.
+
+    Raises what azure.core raises.
+    """
+    at = ServerId.parse(server_id)
+    events = _client(at.subscription).maintenance_events.list(at.resource_group, at.name, maintenance_status="Upcoming")
+    spans = [(one.properties.start_time, one.properties.end_time) for one in events if one.properties is not None]
+    return sorted((begins, ends) for begins, ends in spans if begins < end and ends > start)
 
 
 @cache

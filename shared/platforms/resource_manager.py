@@ -14,18 +14,23 @@ from shared.platforms.credentials import credential
 if TYPE_CHECKING:
     from azure.core import PipelineClient
 
+    from shared.platforms.arm_operations import Operation
+
 _PUBLIC_CLOUD = "https://management.azure.com"
 _SCOPE = "https://management.azure.com/.default"
 
 
-def get(path: str, api_version: str, **query: str) -> dict[str, Any] | None:
-    """The resource at that path, None when there is none (404). Raises azure.core's HttpResponseError, AzureError."""
-    return _send("GET", _base() + path, {**query, "api-version": api_version})
+def get(path: str, api_version: str, *, retries: int | None = None, **query: str) -> dict[str, Any] | None:
+    """The resource at that path, None when there is none (404). Raises azure.core's HttpResponseError, AzureError.
+
+    retries: how often it is asked again, where the usual ten times over minutes would hold up what matters more.
+    """
+    return _send("GET", _base() + path, {**query, "api-version": api_version}, retries=retries)
 
 
-def pages(path: str, api_version: str) -> Iterator[dict[str, Any]]:
+def pages(path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:
     """Every item of a list, over all its pages. Raises as `get`; a list that is not there is empty."""
-    answer = get(path, api_version)
+    answer = get(path, api_version, **query)
     while answer is not None:
         yield from cast("list[dict[str, Any]]", answer.get("value") or [])
         following = str(answer.get("nextLink") or "")
@@ -41,11 +46,44 @@ def put(path: str, api_version: str, body: Mapping[str, Any]) -> dict[str, Any]:
     return _send("PUT", _base() + path, {"api-version": api_version}, body) or {}
 
 
-def _send(method: str, url: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None) -> Any:
+def post(
+    path: str, api_version: str, body: Mapping[str, Any], *, retries: int | None = None, **query: str
+) -> dict[str, Any]:
+    """Ask for an action; returns what Azure says of it. Raises as `get`, also for what is not there."""
+    return _send("POST", _base() + path, {**query, "api-version": api_version}, body, retries=retries) or {}
+
+
+def begin(method: str, path: str, api_version: str, body: Mapping[str, Any]) -> str:
+    """Ask for a long operation, and wait for none of it. Returns its URL, empty when it is done.
+
+    Raises `arm_operations.BusyError` and `RefusedError`; after any other error of azure.core the outcome is unknown.
+    """
+    from azure.core.rest import HttpRequest
+
+    from shared.platforms import arm_operations
+
+    request = HttpRequest(method, _base() + path, params={"api-version": api_version}, json=dict(body))
+    return arm_operations.submit_request(_client(), request)
+
+
+def look(url: str) -> "Operation":
+    """How the long operation at that URL stands. Raises as `arm_operations.look`."""
+    from shared.platforms import arm_operations
+
+    return arm_operations.look(_client(), url)
+
+
+def _send(
+    method: str,
+    url: str,
+    query: Mapping[str, str],
+    body: Mapping[str, Any] | None = None,
+    retries: int | None = None,
+) -> Any:
     from azure.core.rest import HttpRequest
 
     request = HttpRequest(method, url, params=dict(query) or None, json=body)
-    answer = _client().send_request(request)
+    answer = _client().send_request(request, **({} if retries is None else {"retry_total": retries}))
     if answer.status_code == 404 and method == "GET":
         return None
     answer.raise_for_status()

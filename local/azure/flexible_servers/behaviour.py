@@ -10,7 +10,8 @@ class Behaviour:
     """Where Azure is known to behave in more than one way, or slower than a laptop. May be changed at any time."""
 
     seconds: dict[str, float] = field(default_factory=dict[str, float])
-    """Extra time by operation: create, restore, update, start, stop, restart, delete, backup, configure."""
+    """Extra time by operation: create, restore, update, start, stop, restart, delete, backup, configure.
+    A change of compute the slow way takes `scale slowly`, and the server does not answer in that time."""
     restore_applies_tags: bool = False
     """Tags in a restore's request are not reliably applied (terraform-provider-azurerm issue 18257)."""
     failed_restore_leaves: Literal["server", "nothing"] = "server"
@@ -25,6 +26,12 @@ class Behaviour:
     """The age at which a server that was made by a request gets its first backup."""
     cores_quota: int = 100
     """The vCores that all servers of a region may have together."""
+    spare_addresses: bool = True
+    """Whether a delegated subnet has an address for another machine, as near-zero-downtime scaling needs one."""
+    scaling_falls_back: bool = False
+    """Whether a near-zero-downtime scaling is given up and done the slow way, for want of a machine, say."""
+    unavailable_skus: set[str] = field(default_factory=set[str])
+    """Sizes that the region has no machines for: not offered, and refused."""
     geo_backup_lag: timedelta = timedelta(0)
     """How far the paired region is behind; at most an hour in Azure."""
 

@@ -32,6 +32,12 @@ _STORAGE: Mapping[int, tuple[str, int]] = {
     16384: ("P70", 18000),
     32767: ("P80", 20000),
 }
+_PERFORMANCE = list(dict.fromkeys(tier for tier, _ in _STORAGE.values()))
+
+PREMIUM_V2 = "PremiumV2_LRS"
+# documented under "Premium SSD v2": any size, what is free up to 399 GiB and above, and how far it goes
+_V2_SIZES = range(32, 65_537)
+_V2_LARGE_GB = 400
 
 # documented under "Limits": the product's default for a size; 8 and more vCores go up to 5000
 _MAX_CONNECTIONS = {("B", 1): 50, ("B", 2): 429, ("D", 2): 859, ("D", 4): 1718, ("E", 2): 1718}
@@ -143,24 +149,50 @@ def check_name(name: str) -> None:
 def storage(body: Any, former: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The storage after a request; Premium SSD is shown with the type "". Raises InvalidParameterValue.
 
-    Storage can grow but not shrink.
+    Storage can grow but not shrink; another type begins with its own speed. The IOPS of Premium SSD are those of its
+    performance tier, which is not below that of its size; Premium SSD v2 has IOPS and throughput of its own.
     """
     asked = json_object(body, "storage")
     before = dict(former or {})
-    size = asked.get("storageSizeGB", before.get("storageSizeGB", 128))
-    if size not in _STORAGE or size < before.get("storageSizeGB", 0):
-        raise refusals.invalid_parameter("storage.storageSizeGB")
-    tier, iops = _STORAGE[size]
-    if asked.get("type") not in (None, "", "Premium_LRS", "PremiumV2_LRS"):
+    if asked.get("type") not in (None, "", "Premium_LRS", PREMIUM_V2):
         raise refusals.invalid_parameter("storage.type")
     kind = asked.get("type", before.get("type", ""))
-    return {
-        "type": "" if kind == "Premium_LRS" else kind,
+    kind = "" if kind == "Premium_LRS" else kind
+    size = asked.get("storageSizeGB", before.get("storageSizeGB", 128))
+    sizes = _V2_SIZES if kind == PREMIUM_V2 else _STORAGE
+    if size not in sizes or size < before.get("storageSizeGB", 0):
+        raise refusals.invalid_parameter("storage.storageSizeGB")
+    if kind != before.get("type", kind):
+        before = {name: before[name] for name in ("autoGrow", "storageSizeGB")}
+    shown = {
+        "type": kind,
         "autoGrow": asked.get("autoGrow", before.get("autoGrow", "Disabled")),
-        "iops": iops,
         "storageSizeGB": size,
-        "tier": asked.get("tier", tier),
     }
+    return shown | (_speed_v2(asked, before, size) if kind == PREMIUM_V2 else _speed(asked, before, size))
+
+
+def _speed(asked: Mapping[str, Any], before: Mapping[str, Any], size: int) -> dict[str, Any]:
+    if "iops" in asked or "throughput" in asked:
+        raise refusals.invalid_parameter("storage.iops" if "iops" in asked else "storage.throughput")
+    least, iops = _STORAGE[size]
+    given = asked.get("tier", max(before.get("tier", least), least, key=_PERFORMANCE.index))
+    if given not in _PERFORMANCE or _PERFORMANCE.index(given) < _PERFORMANCE.index(least):
+        raise refusals.invalid_parameter("storage.tier")
+    return {"iops": max([iops, *(each for name, each in _STORAGE.values() if name == given)]), "tier": given}
+
+
+def _speed_v2(asked: Mapping[str, Any], before: Mapping[str, Any], size: int) -> dict[str, Any]:
+    if "tier" in asked:
+        raise refusals.invalid_parameter("storage.tier")
+    free_iops, free_throughput = (12_000, 500) if size >= _V2_LARGE_GB else (3_000, 125)
+    iops = asked.get("iops", before.get("iops", free_iops))
+    throughput = asked.get("throughput", before.get("throughput", free_throughput))
+    if not 3_000 <= iops <= min(80_000, 500 * size):
+        raise refusals.invalid_parameter("storage.iops")
+    if not 125 <= throughput <= 1_200:
+        raise refusals.invalid_parameter("storage.throughput")
+    return {"iops": iops, "throughput": throughput}
 
 
 def backup(body: Any, former: Mapping[str, Any] | None = None) -> dict[str, Any]:

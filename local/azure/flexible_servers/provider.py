@@ -6,7 +6,7 @@ from typing import Any
 
 from local.azure.arm import Answer, Call, ResourceManager, Route, page
 from local.azure.errors import ArmError
-from local.azure.flexible_servers import creation, model, refusals
+from local.azure.flexible_servers import creation, model, refusals, scaling
 from local.azure.flexible_servers.behaviour import Behaviour
 from local.azure.flexible_servers.creation import CopiedServer, NewServer
 from local.azure.flexible_servers.model import Server, Sku
@@ -273,15 +273,23 @@ class FlexibleServers:
         return self._change(call, self.server(call))
 
     def _change(self, call: Call, server: Server) -> Answer:
-        """Change what is given; a different compute size restarts the server, a large disk too."""
+        """Change what is given; a different compute size restarts the server, a large disk too.
+
+        While it is Updating, it is shown as it was. Its `max_connections` are those that it was made with."""
         body, properties = call.content, call.properties
         sku = Sku.parse(body["sku"]) if body.get("sku") else server.sku
         storage = model.storage(properties.get("storage"), server.storage)
         backup = model.backup(properties.get("backup"), server.backup)
         if server.state == "Stopped" and (properties or sku != server.sku):
             raise refusals.not_ready(server.name, server.state)
+        if storage["type"] != server.storage["type"]:
+            raise refusals.invalid_parameter("storage.type")
+        if sku != server.sku:
+            left = self.behaviour.cores_quota - self.cores_in(server.location)
+            scaling.check(server, sku, self.behaviour, left)
         grows_large = storage["storageSizeGB"] > _RESTART_ABOVE_GB >= server.storage["storageSizeGB"]
-        restart = sku != server.sku or grows_large
+        slow = sku != server.sku and scaling.is_slow(server, sku, self.behaviour, self.all())
+        seconds_away = self.behaviour.seconds.get("scale slowly", 0.0) if slow else 0.0
         promotion = model.json_object(properties.get("replica"), "replica")
         if promotion and (server.replica_of is None or promotion.get("promoteMode") == "Switchover"):
             raise refusals.not_simulated("a switchover, or a promotion of what is no replica")
@@ -290,8 +298,10 @@ class FlexibleServers:
         state = server.state
 
         def work() -> None:
-            if restart and server.cluster is not None:
-                server.cluster.restart()
+            if sku != server.sku or grows_large:
+                scaling.change_machine(
+                    server, seconds_away=seconds_away, back=lambda: self._registry.renew_passwords(server)
+                )
             if promotion and server.cluster is not None:
                 server.cluster.promote()
                 server.replica_of = None

@@ -1,5 +1,6 @@
 """What Microsoft.DBforPostgreSQL tells about a region, a name or its own plans: small, but enough to ask first."""
 
+from collections.abc import Collection
 from typing import Any
 
 from local.azure.arm import Answer, Call, ResourceManager, Route, page
@@ -9,7 +10,12 @@ from local.azure.flexible_servers.model import TYPE
 from local.azure.flexible_servers.provider import API_VERSIONS, NAMESPACE, SERVER, FlexibleServers
 
 _PROVIDER = f"/subscriptions/{{subscriptionId}}/providers/{NAMESPACE}"
-_SIZES = {"Burstable": ("B1ms", "B2s"), "GeneralPurpose": ("D2ds_v5", "D4ds_v5"), "MemoryOptimized": ("E2ds_v5",)}
+_CORES = (2, 4, 8, 16, 32, 48, 64, 96)
+_SIZES = {
+    "Burstable": ("B1ms", "B2s", "B2ms", "B4ms", "B8ms"),
+    "GeneralPurpose": tuple(f"D{cores}ds_v5" for cores in _CORES),
+    "MemoryOptimized": tuple(f"E{cores}ds_v5" for cores in _CORES),
+}
 _UPCOMING = {"Planned", "InProgress", "Rescheduled"}
 
 
@@ -28,7 +34,11 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
         return page(call, [usage], servers.behaviour.page_size)
 
     def capabilities(call: Call) -> Answer:
-        return page(call, [_capabilities()], servers.behaviour.page_size)
+        return page(call, [_capabilities(servers.behaviour.unavailable_skus)], servers.behaviour.page_size)
+
+    def capabilities_of_one(call: Call) -> Answer:
+        servers.server(call)
+        return capabilities(call)
 
     def check_name(call: Call) -> Answer:
         name = str(call.content.get("name", ""))
@@ -68,6 +78,7 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
         API_VERSIONS,
         [
             Route("GET", f"{location}/capabilities", capabilities),
+            Route("GET", f"{SERVER}/capabilities", capabilities_of_one),
             Route("GET", f"{location}/resourceType/{{resourceType}}/usages", usages),
             Route("POST", f"{location}/checkNameAvailability", check_name),
             Route("POST", f"{_PROVIDER}/checkNameAvailability", check_name),
@@ -76,7 +87,7 @@ def register(arm: ResourceManager, servers: FlexibleServers) -> None:
     )
 
 
-def _capabilities() -> dict[str, Any]:
+def _capabilities(unavailable: Collection[str]) -> dict[str, Any]:
     return {
         "name": "FlexibleServerCapabilities",
         "status": "Available",
@@ -89,7 +100,7 @@ def _capabilities() -> dict[str, Any]:
                     {
                         "name": f"Standard_{size}",
                         "vCores": model.Sku(f"Standard_{size}", tier).cores,
-                        "status": "Available",
+                        **_standing(f"Standard_{size}", unavailable),
                     }
                     for size in sizes
                 ],
@@ -98,3 +109,9 @@ def _capabilities() -> dict[str, Any]:
         ],
         "supportedServerVersions": [{"name": version, "status": "Available"} for version in creation.VERSIONS],
     }
+
+
+def _standing(sku: str, unavailable: Collection[str]) -> dict[str, str]:
+    if sku in unavailable:
+        return {"status": "Disabled", "reason": "The region has no capacity for this size."}
+    return {"status": "Available"}

@@ -16,6 +16,9 @@ class Behaviour:
     who do not is not documented."""
     capacity: dict[str, int] = field(default_factory=dict[str, int])
     """The most machines that there are for a pool, by its name: it gets these, and its operation fails."""
+    cores_quota: dict[str, int] = field(default_factory=dict[str, int])
+    """The vCores that the subscription may have of a family of machines in a region, e.g. `standardDSv5Family`; as many
+    as it likes of those that are not named. `cores` is what it may have of all together."""
     page_size: int = 100
 
     def reset(self) -> None:

@@ -108,6 +108,10 @@ class Cluster:
     stopped_at: float | None = None
     etag: str = field(default_factory=lambda: new_etag())
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    upgrade_channels: dict[str, str] = field(default_factory=dict[str, str])
+    """What AKS upgrades by itself: upgradeChannel, nodeOSUpgradeChannel."""
+    maintenance: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """The properties of its maintenance configurations, by name."""
     kubernetes: "KubernetesSimulator | None" = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -178,6 +182,11 @@ def show(cluster: Cluster) -> dict[str, Any]:
         "tags": cluster.tags,
         "properties": {
             "agentPoolProfiles": profiles,
+            "autoUpgradeProfile": {
+                "upgradeChannel": "none",
+                "nodeOSUpgradeChannel": "None",
+                **cluster.upgrade_channels,
+            },
             "azurePortalFQDN": f"{cluster.name}-dns-0a1b2c3d.portal.hcp.{cluster.location}.azmk8s.io",
             "currentKubernetesVersion": cluster.version,
             "disableLocalAccounts": True,

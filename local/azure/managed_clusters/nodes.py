@@ -2,12 +2,14 @@
 
 from local.azure.managed_clusters.behaviour import Behaviour
 from local.azure.managed_clusters.model import Cluster, Pool
+from local.azure.managed_clusters.quotas import Quotas
 
 
-def settle(cluster: Cluster, pool: Pool, behaviour: Behaviour) -> int:
+def settle(cluster: Cluster, pool: Pool, behaviour: Behaviour, quotas: Quotas) -> int:
     """Make machines come and go until the pool has what it is to have, or what there is; returns how many it has."""
     wanted = pool.wanted_nodes if cluster.power == "Running" else 0
-    got = min(wanted, behaviour.capacity.get(pool.name, wanted))
+    most = len(pool.nodes) + quotas.left(cluster.location, pool.vm_size)
+    got = min(wanted, most, behaviour.capacity.get(pool.name, wanted))
     with cluster.lock:
         while len(pool.nodes) > got:
             name = pool.nodes.pop()
@@ -27,16 +29,16 @@ def settle(cluster: Cluster, pool: Pool, behaviour: Behaviour) -> int:
         return len(pool.nodes)
 
 
-def switch_off(cluster: Cluster, behaviour: Behaviour) -> None:
+def switch_off(cluster: Cluster, behaviour: Behaviour, quotas: Quotas) -> None:
     """The API server is gone first, then the machines and whatever ran on them."""
     if cluster.kubernetes is not None:
         cluster.kubernetes.reachable = False
     for pool in cluster.pools.values():
-        settle(cluster, pool, behaviour)
+        settle(cluster, pool, behaviour, quotas)
 
 
-def switch_on(cluster: Cluster, behaviour: Behaviour) -> list[Pool]:
+def switch_on(cluster: Cluster, behaviour: Behaviour, quotas: Quotas) -> list[Pool]:
     """Machines come, and the API server answers; returns the pools that did not get all of theirs."""
     if cluster.kubernetes is not None:
         cluster.kubernetes.reachable = True
-    return [pool for pool in cluster.pools.values() if settle(cluster, pool, behaviour) < pool.wanted_nodes]
+    return [pool for pool in cluster.pools.values() if settle(cluster, pool, behaviour, quotas) < pool.wanted_nodes]

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from local.azure.arm import Answer, Call, ResourceManager, Route, page
-from local.azure.managed_clusters import model, nodes, refusals
+from local.azure.managed_clusters import model, nodes, quotas, refusals
 from local.azure.managed_clusters.behaviour import Behaviour
 from local.azure.managed_clusters.model import Cluster, Pool, Scale, new_etag
+from local.azure.managed_clusters.quotas import Quotas
 from local.azure.managed_clusters.rates import Rates
 from local.azure.operations import Operations
 from local.kubernetes.access import AKS_SERVER
@@ -36,6 +37,8 @@ class ManagedClusters:
         self.rates = Rates()
         self._operations = operations
         self._clusters: dict[str, Cluster] = {}
+        self.quotas = Quotas(self.behaviour, self._clusters.values())
+        arm.register(quotas.API_VERSIONS, [Route("GET", quotas.USAGES, self.quotas.usages)])
         arm.register(
             API_VERSIONS,
             [
@@ -47,6 +50,7 @@ class ManagedClusters:
                 Route("POST", f"{CLUSTER}/stop", self._stop),
                 Route("POST", f"{CLUSTER}/listClusterUserCredential", self._credentials),
                 Route("GET", f"{CLUSTER}/agentPools", self._list_pools),
+                Route("GET", f"{CLUSTER}/maintenanceConfigurations", self._list_maintenance),
                 Route("GET", POOL, self._get_pool),
                 Route("PUT", POOL, self._put_pool, blocking=True),
             ],
@@ -55,7 +59,7 @@ class ManagedClusters:
     def add(self, cluster: Cluster) -> Cluster:
         """Make a cluster outside of any request, with its nodes."""
         self._clusters[cluster.id.lower()] = cluster
-        nodes.switch_on(cluster, self.behaviour)
+        nodes.switch_on(cluster, self.behaviour, self.quotas)
         return cluster
 
     def get(self, resource_id: str) -> Cluster:
@@ -76,7 +80,7 @@ class ManagedClusters:
         assert scale.most is not None
         found.scale = replace(scale, count=max(scale.least, min(count, scale.most)))
         found.etag = new_etag()
-        nodes.settle(cluster, found, self.behaviour)
+        nodes.settle(cluster, found, self.behaviour, self.quotas)
 
     @contextmanager
     def upgrading(self, resource_id: str) -> Generator[None]:
@@ -131,7 +135,7 @@ class ManagedClusters:
 
         def work() -> None:
             cluster.power = "Running"
-            short = nodes.switch_on(cluster, self.behaviour)
+            short = nodes.switch_on(cluster, self.behaviour, self.quotas)
             for pool in short:
                 pool.provisioning = "Failed"
             if short:
@@ -149,7 +153,7 @@ class ManagedClusters:
 
         def work() -> None:
             cluster.power, cluster.stopped_at = "Stopped", time.monotonic()
-            nodes.switch_off(cluster, self.behaviour)
+            nodes.switch_off(cluster, self.behaviour, self.quotas)
             self._settle(cluster, "Succeeded")
 
         return self._power(call, cluster, "stop", "Stopping", work)
@@ -217,6 +221,20 @@ class ManagedClusters:
         value = base64.b64encode(yaml.safe_dump(content).encode()).decode()
         return Answer(200, {"kubeconfigs": [{"name": "clusterUser", "value": value}]})
 
+    def _list_maintenance(self, call: Call) -> Answer:
+        cluster = self._cluster(call)
+        kind = "maintenanceConfigurations"
+        found = [
+            {
+                "id": f"{cluster.id}/{kind}/{name}",
+                "name": name,
+                "type": f"{model.TYPE}/{kind}",
+                "properties": properties,
+            }
+            for name, properties in cluster.maintenance.items()
+        ]
+        return page(call, found, self.behaviour.page_size)
+
     # --- agent pools
 
     def _get_pool(self, call: Call) -> Answer:
@@ -254,6 +272,7 @@ class ManagedClusters:
                 during = _during(pool, new)
                 if during in ("Starting", "Stopping"):
                     self._check_power(cluster, pool)
+                self.quotas.check(cluster, pool, new.wanted_nodes)
             pool.provisioning, pool.etag = during, new_etag()
         operation = self._operations.begin(
             call,
@@ -283,7 +302,9 @@ class ManagedClusters:
         with cluster.lock:
             pool.mode, pool.scale, pool.power, pool.before_stop = new.mode, new.scale, new.power, new.before_stop
             pool.settings = new.settings
-            got = nodes.settle(cluster, pool, self.behaviour)
+            got = nodes.settle(cluster, pool, self.behaviour, self.quotas)
+            if got < pool.wanted_nodes and self.quotas.left(cluster.location, pool.vm_size) == 0:
+                raise refusals.quota_exceeded(pool.name, got, pool.wanted_nodes)
             if got < pool.wanted_nodes:
                 raise refusals.allocation_failed(pool.name, got, pool.wanted_nodes)
             _settle_pool(pool, "Succeeded")

@@ -87,3 +87,21 @@ def allocation_failed(pool: str, got: int, wanted: int) -> ArmError:
         f"Allocation failed for the agent pool '{pool}': {got} of {wanted} nodes. We do not have sufficient capacity "
         "for the requested VM size in this region.",
     )
+
+
+def insufficient_quota(requested: int, remaining: int, family: str, region: str) -> ArmError:
+    return ArmError(
+        400,
+        "ErrCode_InsufficientVCPUQuota",
+        f"Insufficient vcpu quota requested {requested}, remaining {remaining} for family {family} "
+        f"for region {region}. Surge nodes would also consume vcpu quota.",
+    )
+
+
+def quota_exceeded(pool: str, got: int, wanted: int) -> ArmError:
+    return ArmError(
+        500,
+        "QuotaExceeded",
+        f"The agent pool '{pool}' has {got} of {wanted} nodes. Operation could not be completed as it results in "
+        "exceeding approved Total Regional Cores quota.",
+    )
