@@ -17,7 +17,6 @@ from functions.signal_intake import RESOLVED
 from shared.changes.execution import GOOD, Result
 from shared.changes.scheduling import PlanEnded
 from shared.changes.state import from_data, to_data
-from shared.job_remediation.actions import AUTOMATION
 from shared.job_remediation.decision import Course, Decision
 
 _RETRY = task.RetryPolicy(
@@ -66,7 +65,7 @@ def remediate(ctx: task.OrchestrationContext, started: Any) -> Steps[Any]:
             case Course.HUMAN | Course.WAIT:
                 return (yield from _conclude(ctx, fault, Outcome.ESCALATED, decision, tried))
             case Course.ACT:
-                acted = yield from _act(ctx, fault, decision, len(tried) + 1, patience)
+                acted = yield from _act(ctx, fault, looked, len(tried) + 1, patience)
                 tried.append(acted.said)
                 if acted.outcome is not None:
                     return (yield from _conclude(ctx, fault, acted.outcome, decision, tried))
@@ -83,11 +82,12 @@ class _Acted:
 
 
 def _act(
-    ctx: task.OrchestrationContext, fault: _Fault, decision: Decision, attempt: int, patience: Patience
+    ctx: task.OrchestrationContext, fault: _Fault, looked: Looked, attempt: int, patience: Patience
 ) -> Steps[_Acted]:
     """Execute the changes through the gate. What nothing was done about is not tried again: the gate had its say."""
+    decision = looked.decision
     ctx.set_custom_status({"phase": "acting", "case": decision.case, "attempts": attempt})
-    order = PlanOrder(changes=decision.changes, requested_by=AUTOMATION)
+    order = PlanOrder(changes=decision.changes, requested_by=looked.requested_by)
     running: task.Task[Any] = ctx.call_sub_orchestrator(
         "change_plan", input=to_data(order), instance_id=f"{ctx.instance_id}:{attempt}"
     )

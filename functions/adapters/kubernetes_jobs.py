@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from functions.adapters.answers import patiently, written
 from functions.adapters.targets import KubernetesTarget
+from functions.remediation_rulings import objection_now
 from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import Rate, Toll
@@ -44,7 +45,7 @@ class KubernetesJobs:
             if job is None:
                 return Acted(Act.FAILED, detail="the Job is no longer there, so nobody knows what to run again")
             cron = kubernetes_jobs.found(cluster, job, siblings, judged.owner_of(job)).cron
-            if why := judged.needless(job, siblings, cron):
+            if why := judged.needless(job, siblings, cron) or objection_now(change):
                 return Acted(Act.FAILED, detail=why)
             refused = self._make(cluster, job, cron, change)
             if refused is not None:

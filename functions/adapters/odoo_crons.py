@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from functions.adapters.odoo_records import Record, claim, odoo_of
+from functions.adapters.odoo_records import Record, claim, give_back, odoo_of
+from functions.remediation_probes import cron_at_work
+from functions.remediation_rulings import objection_now
 from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import Rate, Toll
 from shared.platforms import odoo
+from shared.platforms.sql import DatabaseUnavailableError
 
 _RATE = Rate(burst=5, every=timedelta(seconds=1))
 _AGAIN = timedelta(seconds=30)
@@ -31,17 +34,19 @@ class OdooCrons:
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter.apply`. Odoo takes the cron's row while it runs: then it is busy, and is asked again later."""
+        if why := objection_now(change):
+            return Acted(Act.FAILED, detail=why)
         record = Record.parse(change.target)
         try:
             if change.action == "activate":
                 odoo_of(change).write("ir.cron", [record.id], {"active": True})
-                return Acted(Act.DONE)
-            if claim(key):
-                now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-                odoo_of(change).create("ir.cron.trigger", {"cron_id": record.id, "call_at": now})
+            elif cron_at_work(change.environment, record.database, record.id):
+                return Acted(Act.BUSY, again_after=_AGAIN, detail="the cron runs at this moment")
+            elif claim(key):
+                self._trigger(change, key)
         except odoo.OdooUserError as error:
             return Acted(Act.BUSY, again_after=_AGAIN, detail=str(error))
-        except odoo.OdooUnavailableError as error:
+        except (odoo.OdooUnavailableError, DatabaseUnavailableError) as error:
             return Acted(Act.BUSY, detail=str(error))
         except odoo.OdooSilentError:
             return Acted(Act.DONE)  # it was asked, and may have done it: verification looks
@@ -76,6 +81,14 @@ class OdooCrons:
     def predict(self, change: Change, observed: State) -> str:
         """See `Adapter.predict`."""
         return f"would {change.action} cron {Record.parse(change.target).id}"
+
+    def _trigger(self, change: Change, key: str) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        try:
+            odoo_of(change).create("ir.cron.trigger", {"cron_id": Record.parse(change.target).id, "call_at": now})
+        except (odoo.OdooUserError, odoo.OdooUnavailableError):
+            give_back(key)  # nothing was done, so it may be asked again
+            raise
 
     def _read(self, change: Change) -> dict[str, object]:
         record = Record.parse(change.target)

@@ -51,3 +51,8 @@ def claim(key: str) -> bool:
     """
     mine = uuid4().hex
     return services().store.update(f"remediation/acts/{key}", str, lambda known: known or mine) == mine
+
+
+def give_back(key: str) -> None:
+    """Give up a claim of ours when it is certain that nothing was done."""
+    services().store.update(f"remediation/acts/{key}", str, lambda known: "")

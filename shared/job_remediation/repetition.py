@@ -66,5 +66,28 @@ def rule(job: Job, applied: Applied, *, frozen: bool, ambiguous: bool) -> Ruling
     return Ruling(Permission.REPEAT, "a job of class B may be repeated, since the probe says that it was not applied")
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is declared of a job and in force now. frozen: see `rule`."""
+
+    job: Job
+    frozen: bool
+
+
+def objection(standing: Standing, applied: Applied, *, ambiguous: bool, approved: bool, proven: bool) -> str:
+    """Why what was permitted when it was planned may not be done any more, just before it is done; empty when it may.
+
+    approved: a person agreed to it. proven: that the job was not applied was known when it was planned.
+    """
+    ruling = rule(standing.job, applied, frozen=standing.frozen, ambiguous=ambiguous)
+    if ruling.permission in (Permission.NEVER, Permission.NEEDLESS):
+        return f"{ruling.why}: left alone"
+    if ruling.permission is Permission.APPROVAL and not approved:
+        return f"by now it needs an approval: {ruling.why}"
+    if proven and applied is Applied.UNKNOWN:
+        return "it was known not to be applied when it was planned, and by now the probe cannot tell: left alone"
+    return ""
+
+
 def _fits(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
