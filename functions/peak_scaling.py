@@ -4,6 +4,7 @@ The tick only looks, and starts the plan that follows; `change_plan` carries it 
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from functions.change_execution import start_plan
+from functions.routing import Answer, Call, Problem, Route, add_routes
+from shared.identity import Role
 
 blueprint = df.Blueprint()
 _AUTOMATION = "peak_scaling"
@@ -45,3 +48,53 @@ async def look(client: Any, environment: str, now: datetime) -> str | None:
         await asyncio.to_thread(steps.remember_plan, environment, instance)
     await asyncio.to_thread(steps.tell, environment)
     return instance
+
+
+# --- peaks over HTTP -------------------------------------------------------------------------------------------------
+
+
+async def _list_peaks(call: Call) -> Answer:
+    from functions import peak_views
+
+    asked = call.query.get("environment")
+    return Answer({"value": await _known(lambda: peak_views.peaks(datetime.now(UTC), asked), asked or "")})
+
+
+async def _get_peak(call: Call) -> Answer:
+    from functions import peak_views
+
+    environment, key = call.path["environment"], _key(call)
+    return Answer(await _known(lambda: peak_views.peak(environment, key, datetime.now(UTC)), f"{environment}/{key}"))
+
+
+async def _recheck(call: Call) -> Answer:
+    from functions import peak_steps as steps
+
+    environment = call.path["environment"]
+    await _known(lambda: steps.recheck(environment), environment)
+    plan = await look(call.durable, environment, datetime.now(UTC))
+    return Answer({"plan": plan}, 202, {"Location": f"/api/peaks?environment={environment}"})
+
+
+def _key(call: Call) -> str:
+    return "/".join(call.path[part] for part in ("event", "region", "anchor"))
+
+
+async def _known[T](work: Callable[[], T], name: str) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except KeyError as error:
+        raise Problem(404, "Not found", f"there is no peak or environment with peaks {name}") from error
+
+
+_ONE = "peaks/{environment}/{event}/{region}/{anchor}"
+add_routes(
+    blueprint,
+    [
+        Route(
+            "list_peaks", "GET", "peaks", Role.READER, "The peaks that come, and whether they are ready.", _list_peaks
+        ),
+        Route("get_peak", "GET", _ONE, Role.READER, "A peak with targets, readiness and report.", _get_peak),
+        Route("recheck_peaks", "POST", "peaks/{environment}/recheck", Role.OPERATOR, "Look again, now.", _recheck),
+    ],
+)

@@ -48,6 +48,18 @@ def remember_plan(environment: str, instance: str) -> None:
     tending.started(services().store, environment, instance)
 
 
+def recheck(environment: str) -> None:
+    """Have the next look try everything again, and take back in hand what a person had changed.
+
+    Raises KeyError for an environment without peaks.
+    """
+    from shared.peak_scaling import tending
+
+    if environment not in estate_in_force.get().peak_scaling:
+        raise KeyError(environment)
+    tending.try_again(services().store, environment)
+
+
 def tell(environment: str) -> None:
     """Record and tell what the look found."""
     from shared.peak_scaling import tending
@@ -87,6 +99,7 @@ class _Others:
 
 def _report(scaling: "Scaling", considered: "Considered", key: str, now: datetime) -> None:
     """Make and keep the report of a peak that is over."""
+    from functions import peak_metrics
     from shared.peak_scaling import aftermath, tending
 
     need = next((each for each in scaling.needs(now, now) if each.key == key), None)
@@ -112,13 +125,9 @@ def _report(scaling: "Scaling", considered: "Considered", key: str, now: datetim
         course=considered.memory.courses[key],
         targets=scaling.targets,
         rates=estate_in_force.get().rates,
-        used=_used(scaling.environment, need.start, need.end),
+        used=peak_metrics.used(scaling.environment, need.start, need.end),
         limits=limits,
         previous=next((each for each in reversed(earlier) if each.peak != key), None),
         now=now,
     )
     tending.keep(services(), report)
-
-
-def _used(environment: str, start: datetime, end: datetime) -> Mapping[str, Mapping[str, Sequence[float]]]:
-    return {}

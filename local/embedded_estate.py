@@ -132,7 +132,9 @@ class EmbeddedEstate:
             "EVIDENCE_SEALING_SCHEDULE": "0 */15 * * * *",
             "STORAGE_TIERING_SCHEDULE": "0 */15 * * * *",
             "REMEDIATION_SCHEDULE": "0 */5 * * * *",
+            "REMEDIATION_POLL_SCHEDULE": "0 17 * * * *",
             "SHUTDOWN_SCHEDULES_SCHEDULE": "0 */5 * * * *",
+            "PEAK_SCALING_SCHEDULE": "0 2-59/5 * * * *",
             "REMEDIATION_SETTLE_SECONDS": "0.5",
             "AKS_SETTLE_SECONDS": "1",
         }

@@ -13,7 +13,8 @@ from shared.peak_scaling.targets import merged, shown
 QUOTAS_AHEAD = timedelta(days=14)
 """How long before it has to be ready quotas are asked for: support needs days to raise one."""
 
-LOOK_EVERY = timedelta(minutes=15)
+LOOK_EVERY, LOOK_AGAIN = timedelta(minutes=15), timedelta(hours=6)
+"""How often all else is looked at before the peak: until it is a go, and then."""
 
 
 def watch(work: Working) -> None:
@@ -26,7 +27,7 @@ def watch(work: Working) -> None:
             continue
         for hold in holds:
             _watch_target(work, hold)
-        if any(not hold.impossible and hold.begin <= now for hold in holds) and now < need.end:
+        if any(not hold.impossible and hold.begin <= now for hold in holds) and now < need.start:
             _readiness(work, need, holds)
 
 
@@ -109,7 +110,8 @@ def _readiness(work: Working, need: Need, holds: Sequence[Hold]) -> None:
     looks = targets
     if proven or now >= need.ready_by:
         old = [look for look in course.looks if look.check not in ("target",)]
-        fresh = course.looked is not None and now - course.looked < LOOK_EVERY and bool(old)
+        every = LOOK_AGAIN if course.go else LOOK_EVERY
+        fresh = course.looked is not None and now - course.looked < every and bool(old)
         looks = [*targets, *(old if fresh else work.facts.looks(need.key))]
         course = replace(course, looked=course.looked if fresh else now)
     course = replace(course, looks=tuple(looks))

@@ -89,6 +89,21 @@ def started(store: Store, environment: str, instance: str) -> None:
     store.update(memory_name(environment), Memory, lambda known: replace(known or Memory(), instance=instance))
 
 
+def try_again(store: Store, environment: str) -> None:
+    """Forget what was tried in vain, when all else was looked at, and that a person had changed something."""
+
+    def fresh(known: Memory | None) -> Memory:
+        memory = known or Memory()
+        held = {
+            name: replace(each.at(each.level, each.edited), edited=None) if each.edited else replace(each, tried=None)
+            for name, each in memory.held.items()
+        }
+        courses = {key: replace(each, looked=None, quotas=None) for key, each in memory.courses.items()}
+        return replace(memory, held=held, courses=courses)
+
+    store.update(memory_name(environment), Memory, fresh)
+
+
 def keep(services: Services, report: AfterAction) -> None:
     """Keep a report, and have it told. Twice is once."""
 

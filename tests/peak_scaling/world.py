@@ -31,12 +31,16 @@ MONTH_END = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TAKES = timedelta(minutes=6)
 
 
-def group(edit: Callable[[str], str] = lambda text: text) -> tuple[Estate, FinanceCalendar]:
+def example() -> str:
     """The big example without its feed, which nobody serves here: an unknown feed counts as a freeze."""
     text = EXAMPLE.read_text(encoding="utf-8")
     before, _, rest = text.partition("  subscriptions:\n")
-    text = edit(before + rest[rest.index("\ntiers:") :])
-    estate = load_estate(text, str(EXAMPLE))
+    return before + rest[rest.index("\ntiers:") :]
+
+
+def group(edit: Callable[[str], str] = lambda text: text) -> tuple[Estate, FinanceCalendar]:
+    """The big example and its calendar."""
+    estate = load_estate(edit(example()), str(EXAMPLE))
     return estate, compile_calendar(estate.calendar, {})
 
 
