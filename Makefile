@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types bench plan lock lock-check clean
+.PHONY: help setup run test lint types bench plan playbook-test lock lock-check clean
 PY := .venv/bin/python
 JOBS ?= 3
 BENCHES := $(basename $(notdir $(wildcard bench/[a-z]*.py)))
@@ -27,6 +27,9 @@ bench: setup ## Run the benchmarks; SMOKE=1 makes them small
 plan: setup ## Print the finance calendar as the automations see it: DAYS=90 ESTATE=... FORMAT=text|json|ics
 	@$(PY) -m functions.command_line plan --days $(or $(DAYS),90) --estate $(or $(ESTATE),$(ESTATE_FILE),examples/group/estate.yaml) \
 		$(if $(FORMAT),--format $(FORMAT))
+
+playbook-test: setup ## Run a playbook's recorded cases, offline: FILE=...
+	@$(PY) -m functions.command_line playbook-test $(or $(FILE),$(error FILE is missing: make playbook-test FILE=...))
 
 lock: ## Compile the requirements with hashes from pyproject.toml
 	@sh local/compile_requirements.sh

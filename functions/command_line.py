@@ -1,4 +1,4 @@
-"""The command line: `python -m functions.command_line validate | schema | plan | peaks | rates`.
+"""The command line: `python -m functions.command_line validate | schema | plan | peaks | rates | playbook-test`.
 
 Exit codes: 0 all is well, 1 there are problems (they are printed), 2 it was called wrongly or a file cannot be read.
 """
@@ -42,6 +42,8 @@ def main(arguments: Sequence[str], now: datetime, out: TextIO, errors: TextIO) -
                 return _peaks(asked, now, out, errors)
             case "rates":
                 return _rates(asked, now, out, errors)
+            case "playbook-test":
+                return _playbook_test(asked, out, errors)
             case _:
                 return _plan(asked, now, out, errors)
     except EstateInvalidError as error:
@@ -90,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("--redundancy", default="LRS", help="LRS, ZRS, GRS, RA-GRS, ... (default: LRS)")
     rates.add_argument("--currency", default="EUR", help="ISO 4217 code (default: EUR)")
     rates.add_argument("--url", help="the price list's address (default: the public one)")
+
+    tested = commands.add_parser("playbook-test", help="run the recorded cases of a playbook, offline")
+    tested.add_argument("file", help="the playbook's YAML file")
     return parser
 
 
@@ -105,6 +110,7 @@ def _validate(asked: argparse.Namespace, now: datetime, out: TextIO) -> int:
 
     read = _read(Path(asked.file))
     calendar, _ = _calendar(read, Path(asked.file))
+    _check_playbooks(read, Path(asked.file))
     advice = lint(read.estate, calendar, now)
     for each in sorted(read.problem(*found) for found in advice):
         out.write(f"{each.located('advice: ')}\n")
@@ -115,6 +121,21 @@ def _validate(asked: argparse.Namespace, now: datetime, out: TextIO) -> int:
         f" {len(read.estate.calendar.events)} events; {read.estate.version}\n"
     )
     return PROBLEMS if advice and asked.strict else WELL
+
+
+def _check_playbooks(read: "EstateFile", file: Path) -> None:
+    """Raises EstateInvalidError when the user's own playbooks, beside the estate, are none."""
+    from shared.estate.problems import EstateInvalidError
+    from shared.job_remediation import library
+
+    policy = read.estate.job_remediation
+    if policy is None or not policy.playbooks.own:
+        return
+    try:
+        library.with_own(library.read_playbook(one) for one in library.own_files(policy.playbooks.own, file.parent))
+    except library.PlaybookInvalidError as error:
+        path = ("job_remediation", "playbooks", "own")
+        raise EstateInvalidError([read.problem(path, str(error), "mend the playbook")]) from None
 
 
 def _schema(*, check: bool, out: TextIO, errors: TextIO) -> int:
@@ -206,6 +227,40 @@ def _rates(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO
     source = f"Azure's public prices, {asked.region}, {asked.redundancy}, first volume band, {now:%Y-%m-%d}"
     out.write(price_list.as_yaml(rates, asked.currency, source))
     return WELL
+
+
+def _playbook_test(asked: argparse.Namespace, out: TextIO, errors: TextIO) -> int:
+    from shared.job_remediation import library
+    from shared.job_remediation.recorded_cases import run
+
+    file = Path(asked.file)
+    try:
+        playbook = library.read_playbook(file)
+        if not library.is_shipped(file):
+            library.with_own([playbook])
+    except library.PlaybookInvalidError as error:
+        errors.write(f"{error}\n")
+        return MISUSED
+    if not playbook.tests:
+        errors.write(
+            f"{file.name}: tests: it has no recorded cases; record a signal, its evidence and what to expect\n"
+        )
+        return MISUSED
+    ran = [run(playbook, case) for case in playbook.tests]
+    for each in ran:
+        decision = each.decision
+        done = f": {', '.join(change.action for change in decision.changes)}" if decision.changes else ""
+        out.write(f"{'differs' if each.differences else 'as expected'}: {each.case.name}\n")
+        out.write(f"    {decision.case} ({decision.cause}) -> {decision.course}{done}; {decision.why}\n")
+        out.write(f"    {decision.says}\n")
+        out.writelines(f"    left alone: {why}\n" for why in decision.left)
+        out.writelines(f"    asks: {decision.ask}\n" for _ in range(decision.course == "human"))
+        out.writelines(f"    ! {difference}\n" for difference in each.differences)
+    differing = sum(1 for each in ran if each.differences)
+    untested = [case.name for case in playbook.cases if case.name not in {each.decision.case for each in ran}]
+    out.write(f"{playbook.name}: {len(ran)} recorded cases, {differing} differ")
+    out.write(f"; no record of {', '.join(untested)}\n" if untested else "\n")
+    return PROBLEMS if differing else WELL
 
 
 def _planned(calendar: "FinanceCalendar", start: datetime, end: datetime) -> "list[Occurrence]":

@@ -5,9 +5,11 @@ How it goes is in `functions.remediation_flow`; all that is imported by who uses
 
 import asyncio
 from collections.abc import Generator
+from datetime import UTC, datetime
 from typing import Any
 
 import azure.durable_functions as df
+import azure.functions as func
 from durabletask import task
 
 from functions.routing import Answer, Call, Problem, Route, add_routes
@@ -54,10 +56,14 @@ def remediation_check(question: Any) -> Any:
 
 @blueprint.activity_trigger(input_name="told", activity="remediation_conclude")
 def remediation_conclude(told: Any) -> Any:
-    """Record and tell how it ended."""
+    """Record and tell how it ended; then close the alert of what is mended."""
+    from functions import remediation_alerts
     from functions import remediation_steps as steps
 
-    return steps.conclude(from_data(steps.Conclusion, told))
+    conclusion = from_data(steps.Conclusion, told)
+    concluded = steps.conclude(conclusion)
+    remediation_alerts.close_after(conclusion)
+    return concluded
 
 
 @blueprint.activity_trigger(input_name="told", activity="remediation_tell_waiting")
@@ -68,14 +74,35 @@ def remediation_tell_waiting(told: Any) -> Any:
     return steps.tell_waiting(from_data(steps.Conclusion, told))
 
 
+# --- the poll --------------------------------------------------------------------------------------------------------
+
+
+@blueprint.function_name("remediation_reconcile")
+@blueprint.timer_trigger(arg_name="timer", schedule="%REMEDIATION_POLL_SCHEDULE%")
+@blueprint.durable_client_input(client_name="client")
+async def remediation_reconcile(timer: func.TimerRequest, client: Any) -> None:
+    """Find what no alert told of, and close the alerts that stayed open after a repair."""
+    from functions import remediation_reconcile as reconciling
+    from functions.signal_intake import start_remediation
+
+    for known in await asyncio.to_thread(reconciling.poll, datetime.now(UTC)):
+        await start_remediation(client, known)
+
+
 # --- API -------------------------------------------------------------------------------------------------------------
 
 
 async def _list_remediations(call: Call) -> Answer:
+    from functions import remediation_reconcile as reconciling
     from functions import remediation_steps as steps
 
     open_only = call.query.get("open", "true").lower() != "false"
-    return Answer({"value": await asyncio.to_thread(steps.shown_faults, open_only)})
+    return Answer(
+        {
+            "value": await asyncio.to_thread(steps.shown_faults, open_only),
+            "not_looked_at": await asyncio.to_thread(reconciling.not_looked_at),
+        }
+    )
 
 
 async def _get_remediation(call: Call) -> Answer:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from functions import estate_in_force, remediation_probes, sleep_state
+from functions import estate_in_force, remediation_probes
+from functions.remediation_surroundings import Place, surroundings
 from shared.job_remediation.evidence import Collector, Evidence
 from shared.job_remediation.signal import Signal
 
@@ -160,24 +161,12 @@ def _object_of(signal: Signal) -> tuple[str, str, str]:
 
 
 def _surroundings(signal: Signal) -> Evidence:
-    from shared.estate.inventory.environments import Stage
-    from shared.finance_calendar.declaration import DEFAULT_REGION, Kind
-
-    environment, now = _environment(signal), datetime.now(UTC)
+    environment = _environment(signal)
     if environment is None:
         return Evidence()
-    current = estate_in_force.calendar(now).for_region(environment.region or DEFAULT_REGION).in_force(now)
-    asleep = sleep_state.asleep_on_purpose(
-        signal.environment or "", _sleeper(signal), tenant=None if signal.target.resource else signal.tenant
-    )
-    return Evidence(
-        {
-            "around.asleep": asleep is not None,
-            "around.production": environment.stage is Stage.PRODUCTION,
-            "around.frozen": Kind.FREEZE in current.stretches,
-            "around.tight": Kind.TIGHTEN in current.stretches,
-        }
-    )
+    cluster, _, _ = _object_of(signal)
+    place = Place(server=None if cluster else _server_of(signal), cluster=cluster or None, sleeper=_sleeper(signal))
+    return surroundings(signal, environment, place)
 
 
 def _sleeper(signal: Signal) -> str | None:

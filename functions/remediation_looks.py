@@ -1,11 +1,13 @@
 """One look of a remediation: evidence is collected, the playbook is asked, and what was seen and decided is kept."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from functions import estate_in_force
 from functions import remediation_storms as storms
 from functions.change_execution import services
+from functions.own_playbooks import playbooks
 from functions.remediation_evidence import collect
 from functions.remediation_rulings import is_frozen
 from shared.changes.ports import Entry
@@ -13,7 +15,7 @@ from shared.changes.state import to_data
 from shared.job_remediation import library, register
 from shared.job_remediation.actions import AUTOMATION, Context
 from shared.job_remediation.decision import Circumstances, Course, Decision, Why, decide
-from shared.job_remediation.evidence import Evidence
+from shared.job_remediation.evidence import FACTS, Collector, Evidence
 from shared.job_remediation.playbook import fits
 from shared.job_remediation.register import Known
 
@@ -31,10 +33,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What came of it. `resolved`: the senders say that the fault is over."""
+    """What came of it. `resolved`: the senders say that the fault is over. `requested_by`: who can never approve what
+    follows: the person who told of the fault, or the automation."""
 
     decision: Decision
     resolved: bool = False
+    requested_by: str = AUTOMATION
     evidence: Evidence = field(default_factory=Evidence)
 
 
@@ -63,8 +67,14 @@ def look(order: Look) -> Looked:
 def check(fingerprint: str, playbook: str) -> Well:
     """Look again after a repair."""
     known = register.look_up(services().store, fingerprint)
-    book = library.shipped_playbooks()[playbook]
-    seen = collect(book.collect, known.signal)
+    try:
+        book = playbooks().get(playbook)
+    except library.PlaybookInvalidError as error:
+        return Well(None, str(error))
+    if book is None:
+        return Well(None, f"the playbook {playbook} is no longer there")
+    telling = [one for one in book.collect if FACTS[one].keys() & book.well.keys()]
+    seen = collect(telling, known.signal)
     facts = ", ".join(f"{fact} is {seen.facts.get(fact, 'not known')}" for fact in book.well)
     if seen.missing:
         return Well(None, "; ".join(f"{collector}: {what}" for collector, what in seen.missing.items()))
@@ -77,8 +87,12 @@ def _look(order: Look) -> Looked:
         says = f"{known.signal.title}: its sender says that it is over."
         return Looked(Decision(course=Course.OVER, why=Why.NOTHING_WRONG, says=says), resolved=True)
     policy = estate_in_force.get().job_remediation
-    playbook = library.playbook_for(library.shipped_playbooks(), known.signal.symptom)
-    evidence = collect(playbook.collect, known.signal) if playbook else Evidence()
+    try:
+        playbook = library.playbook_for(playbooks(), known.signal.symptom)
+    except library.PlaybookInvalidError as error:
+        return Looked(_cannot_say(known, str(error)))
+    wanted = playbook.collect if playbook else ()
+    evidence = collect(dict.fromkeys((*wanted, Collector.SURROUNDINGS)), known.signal)
     weather = storms.weather_of(known.signal.environment)
     around = Circumstances(
         now=order.at,
@@ -92,7 +106,38 @@ def _look(order: Look) -> Looked:
     decision = decide(known.signal, playbook, evidence, around)
     if decision.why is Why.STORM:
         storms.tell_storm(known.signal.environment, weather)
-    return Looked(decision, evidence=evidence)
+    decision = replace(decision, around=tuple(_around(evidence)))
+    return Looked(decision, evidence=evidence, requested_by=known.begun_by or AUTOMATION)
+
+
+def _around(evidence: Evidence) -> Iterator[str]:
+    """What goes on around it, in lines for whoever reads the diagnosis."""
+    for fact, words in _AROUND.items():
+        if said := evidence.facts.get(fact):
+            yield f"{words}: {said}"
+
+
+_AROUND = {
+    "around.calendar": "the finance calendar",
+    "around.sleep": "sleeps on purpose",
+    "around.changed": "changed by us in the last two hours",
+    "around.operations": "in Azure's activity log of the last two hours",
+    "around.rollouts": "rolled out in the last two hours",
+    "around.maintenance": "maintenance",
+    "around.unseen": "could not be seen",
+}
+
+
+def _cannot_say(known: Known, why: str) -> Decision:
+    """Nothing is done while nobody knows what the user's playbooks mean."""
+    return Decision(
+        course=Course.HUMAN,
+        why=Why.NO_PLAYBOOK,
+        says=f"{known.signal.title}: the playbooks cannot be read, so nothing is done about anything.",
+        ask="Look at it, and mend the playbooks.",
+        commands=("make playbook-test FILE=...",),
+        left=(why,),
+    )
 
 
 def _context(known: Known, order: Look) -> Context | None:
@@ -106,7 +151,7 @@ def _context(known: Known, order: Look) -> Context | None:
         environment=signal.environment,
         tenant=signal.tenant,
         policy=estate.job_remediation,
-        frozen=is_frozen(estate, estate.environments[signal.environment], order.at),
+        frozen=is_frozen(estate, signal.environment, signal.tenant, order.at),
     )
 
 
@@ -133,6 +178,7 @@ def _record(order: Look, looked: Looked) -> None:
                 "cause": decision.cause,
                 "says": decision.says,
                 "left": list(decision.left),
+                "around": list(decision.around),
                 "changes": [{"id": change.id, "what": change.description} for change in decision.changes],
                 "facts": to_data(looked.evidence)["facts"],
                 "missing": dict(looked.evidence.missing),

@@ -35,7 +35,8 @@ def is_frozen(estate: "Estate", environment: str, tenant: str | None, now: datet
 
     declared = estate.environments[environment]
     home = declared.region or DEFAULT_REGION
-    regions = {home, declared.tenants[tenant].region or home} if tenant in declared.tenants else {home}
+    elsewhere = declared.tenants[tenant].region if tenant and tenant in declared.tenants else None
+    regions = {home, elsewhere or home}
     calendar = estate_in_force.calendar(now)
     return bool(calendar.missing_feeds) or any(
         Kind.FREEZE in calendar.for_region(region).in_force(now).stretches for region in regions

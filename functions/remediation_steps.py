@@ -194,6 +194,7 @@ def _body(told: Conclusion, known: Known) -> dict[str, object]:
         "says": decision.says,
         "tried": list(told.tried),
         "left": list(decision.left),
+        "around": list(decision.around),
         "ask": decision.ask if told.outcome in (Outcome.ESCALATED, Outcome.WAITING) else "",
         "commands": list(decision.commands) if told.outcome is Outcome.ESCALATED else [],
         "raw": known.signal.raw,

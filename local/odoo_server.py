@@ -30,6 +30,8 @@ from local.azure.serving import BackgroundServer
 _TABLES = {"queue.job": "queue_job", "ir.cron": "ir_cron", "ir.cron.trigger": "ir_cron_trigger"}
 _PROTECTED = {"uuid", "name", "date_created", "model_name", "method_name", "func_string", "channel_method_name",
               "job_function_id", "records", "args", "kwargs"}  # fmt: skip
+_GUARD = "ir.actions.server"
+_GUARD_ID = 4711
 _PUBLIC = {"search_read", "search_count", "read", "create", "write", "requeue", "button_done"}
 _WORK_SECONDS = 0.02
 _ADMIN = 2
@@ -62,6 +64,12 @@ class Work:
     seconds: float = 0.0
     error: str = ""
     message: str = ""
+    effect: str = ""
+    """A statement that is its effect on the database, with %(record)s."""
+
+    works: bool = False
+    """Its effect is there also when it ends by the error: the answer of a bank was lost."""
+
     times: int | None = None
     """How many end so; the others end well. None: all."""
 
@@ -129,6 +137,17 @@ class OdooServer:
         """Let the workers look after the database from now on."""
         self._databases.add(database)
 
+    def install_guard(self, database: str) -> None:
+        """Give the database the server action that requeues one attempt of a job, as its administrator does."""
+        with psycopg.connect(self._dsn(database)) as connection:
+            connection.execute(
+                "create table if not exists ir_model_data (module varchar, name varchar, model varchar, res_id int)"
+            )
+            connection.execute(
+                "insert into ir_model_data (module, name, model, res_id) values ('closekeeper', 'requeue', %s, %s)",
+                (_GUARD, _GUARD_ID),
+            )
+
     # --- protocols
 
     async def _xml_rpc(self, request: Request) -> Response:
@@ -185,6 +204,8 @@ class OdooServer:
             raise RefusedError(
                 "AccessError", f"Private methods (such as '{model}.{method}') cannot be called remotely."
             )
+        if (model, method) == (_GUARD, "run"):
+            return self._guarded_requeue(database, positional[0], named.get("context") or {})
         if model not in _TABLES or method not in _PUBLIC:
             raise RefusedError("AccessError", f"The method '{model}.{method}' does not exist")
         if not self.manager:
@@ -204,6 +225,31 @@ class OdooServer:
                 case _:
                     self.calls.append((model, method, tuple(positional[0])))
                     return self._job_method(connection, method, positional[0])
+
+    def _guarded_requeue(self, database: str, ids: Sequence[int], context: Mapping[str, Any]) -> bool:
+        """What the server action of docs/job-remediation.md does, in one transaction as in Odoo."""
+        if list(ids) != [_GUARD_ID]:
+            raise RefusedError("MissingError", "Record does not exist or has been deleted.")
+        job = int(context["closekeeper_job"])
+        with psycopg.connect(self._dsn(database), row_factory=dict_row) as connection:
+            found = connection.execute(
+                "select date_started, date_created, identity_key from queue_job"
+                " where id = %s and state = 'failed' for update",
+                (job,),
+            ).fetchone()
+            if found is None or str(found["date_started"] or "") != context["closekeeper_attempt"]:
+                raise RefusedError("UserError", "The job is not in the attempt that was diagnosed.")
+            if (
+                found["identity_key"]
+                and connection.execute(
+                    "select 1 from queue_job where identity_key = %s and id <> %s and date_created > %s",
+                    (found["identity_key"], job, found["date_started"] or found["date_created"]),
+                ).fetchone()
+            ):
+                raise RefusedError("UserError", "Another job for the same was made since.")
+            self._job_method(connection, "requeue", [job])
+        self.calls.append(("queue.job", "requeue", (job,)))
+        return False
 
     def _search(
         self, connection: Any, model: str, method: str, positional: Sequence[Any], named: Mapping[str, Any]
@@ -248,6 +294,12 @@ class OdooServer:
     def _write(self, connection: Any, database: str, model: str, ids: Sequence[int], values: Mapping[str, Any]) -> bool:
         if model == "queue.job" and (named := sorted(_PROTECTED & values.keys())):
             raise RefusedError("AccessError", f"Not allowed to change field(s): {', '.join(named)}")
+        if model == "queue.job":  # what is not protected may be written by whoever manages the queue
+            for name, value in values.items():
+                query = sql.SQL("update queue_job set {} = %s where id = any(%s)").format(sql.Identifier(name))
+                connection.execute(query, (value, list(ids)))
+            self.calls.append((model, "write", tuple(ids)))
+            return True
         if model != "ir.cron":
             raise RefusedError("AccessError", f"You are not allowed to modify '{model}' records.")
         try:
@@ -303,7 +355,13 @@ class OdooServer:
         method = f"{job['model_name']}.{job['method_name']}"
         plan = self.work.get(method, Work())
         time.sleep(plan.seconds)
-        if plan.error and plan.times != 0:
+        fails = bool(plan.error) and plan.times != 0
+        ids = json.loads(job["records"] or "{}").get("ids") or [None]
+        if not fails or plan.works:
+            self.done.append(Done(database, job["id"], method, ids[0]))
+            if plan.effect:
+                connection.execute(plan.effect, {"record": ids[0]})
+        if fails:
             if plan.times is not None:
                 plan.times -= 1
             connection.execute(
@@ -311,8 +369,6 @@ class OdooServer:
                 (plan.error, plan.message, job["id"]),
             )
             return
-        ids = json.loads(job["records"] or "{}").get("ids") or [None]
-        self.done.append(Done(database, job["id"], method, ids[0]))
         connection.execute(
             "update queue_job set state = 'done', date_done = clock_timestamp() at time zone 'utc' where id = %s",
             (job["id"],),

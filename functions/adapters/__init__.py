@@ -9,6 +9,7 @@ def register(adapters: Adapters) -> None:
         blob_containers,
         clusters,
         cron_jobs,
+        dead_queue_jobs,
         kubernetes_jobs,
         lifecycle_rules,
         node_pools,
@@ -41,5 +42,6 @@ def register(adapters: Adapters) -> None:
         adapters.register(blob_containers.KIND, action, blob_containers.ADAPTER)
     adapters.register(lifecycle_rules.KIND, "export-rules", lifecycle_rules.ADAPTER)
     adapters.register("odoo-queue-job", "requeue", queue_jobs.ADAPTER)
+    adapters.register("odoo-queue-job", "mark-failed", dead_queue_jobs.ADAPTER)
     for action in ("activate", "trigger"):
         adapters.register("odoo-cron", action, odoo_crons.ADAPTER)

@@ -12,6 +12,8 @@ from typing import Any, Self
 from starlette.applications import Starlette
 
 from local.azure import identity, resource_groups
+from local.azure.activity_log import ActivityLog
+from local.azure.alerts import Alerts
 from local.azure.arm import ResourceManager
 from local.azure.certificates import CertificateAuthority
 from local.azure.event_grid import EventGrid, Topic
@@ -84,6 +86,8 @@ class AzureSimulator:
         self.redis = RedisCaches(self.arm, self._redis_operations)
         self.metrics = Metrics(self.arm)
         resource_groups.register(self.arm)
+        self.alerts = Alerts(self.arm)
+        self.activity_log = ActivityLog(self.arm)
         self.events = EventGrid(
             self.tenant,
             self.faults,

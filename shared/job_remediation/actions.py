@@ -57,8 +57,10 @@ def propose(case: Case, evidence: Evidence, says: str, context: Context) -> Prop
             changes.append(made)
         else:
             left.append(f"{item['id']}: {made}")
-    if case.do is Do.REQUEUE_JOBS:
+    if case.do in (Do.REQUEUE_JOBS, Do.REQUEUE_DEAD_JOBS):
         changes = _canary_first(changes, context.policy.canary)
+    if case.do is Do.REQUEUE_DEAD_JOBS:
+        changes = _given_up_first(changes)
     if not changes and not left:
         left.append("nothing was found that this could be done to")
     return Proposal(tuple(changes), tuple(left))
@@ -85,6 +87,7 @@ _KINDS: Mapping[Do, tuple[str, str]] = {
     Do.RAISE_MEMORY: ("job", ""),
     Do.RESTART_WORKLOAD: ("workload", ""),
     Do.REQUEUE_JOBS: ("queue-job", "failed"),
+    Do.REQUEUE_DEAD_JOBS: ("queue-job", "stuck"),
     Do.TRIGGER_CRON: ("cron", "overdue"),
     Do.ACTIVATE_CRON: ("cron", "deactivated"),
 }
@@ -95,6 +98,23 @@ def _canary_first(changes: Sequence[Change], canary: int) -> list[Change]:
     first, rest = changes[:canary], changes[canary:]
     ids = tuple(change.id for change in first)
     return [*first, *(replace(change, depends_on=ids) for change in rest)]
+
+
+def _given_up_first(requeues: Sequence[Change]) -> list[Change]:
+    """A job that its worker left behind is marked as failed before it is requeued: only failed ones are."""
+    changes: list[Change] = []
+    for requeue in requeues:
+        given_up = replace(
+            requeue,
+            action="mark-failed",
+            action_class="mark-failed-job",
+            after={"state": "failed"},
+            risk=Risk.REVERSIBLE,
+            requires_approval=False,
+            emergency_class=None,
+        )
+        changes += [given_up, replace(requeue, depends_on=(*requeue.depends_on, given_up.id))]
+    return changes
 
 
 # --- one maker for each action ---------------------------------------------------------------------------------------
@@ -135,7 +155,9 @@ def _requeue(item: Item, case: Case, says: str, context: Context) -> Change | st
     change = _repeated(item, case, says, context, "odoo-queue-job", "requeue", target, {"state": "done"})
     if isinstance(change, str):
         return change
-    return replace(change, before={name: item[name] for name in ("job", "record", "mark") if name in item})
+    if item.get("guarded") is not True and job_of(context.policy.jobs, str(item["job"])).repeat is not JobClass.A:
+        return "its Odoo has no guarded requeue, without which only class A is requeued: install it"
+    return replace(change, before={**change.before, **{name: item.get(name, "") for name in ("records", "attempt")}})
 
 
 def _trigger_cron(item: Item, case: Case, says: str, context: Context) -> Change | str:
@@ -154,6 +176,7 @@ _MAKERS: Mapping[Do, Callable[[Item, Case, str, Context], Change | str]] = {
     Do.RAISE_MEMORY: _raise_memory,
     Do.RESTART_WORKLOAD: _restart,
     Do.REQUEUE_JOBS: _requeue,
+    Do.REQUEUE_DEAD_JOBS: _requeue,
     Do.TRIGGER_CRON: _trigger_cron,
     Do.ACTIVATE_CRON: _activate_cron,
 }
@@ -178,6 +201,7 @@ def _repeated(
         risk = Risk.FINANCIAL if job.changes_ledger else Risk.IRREVERSIBLE
     return replace(
         _change(context, kind, action, target, after, reason, risk),
+        before={"job": name, "applied": applied},
         requires_approval=ruling.permission is Permission.APPROVAL,
         emergency_class=job.repeat,
         apply_within=_LONGEST_RUN,

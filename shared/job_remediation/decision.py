@@ -44,7 +44,7 @@ class Decision:
     """What comes next, and all that a human would want to know about it.
 
     says: the diagnosis in one sentence. ask: what a human is asked to do. until: for WAIT.
-    left: why things that the playbook means are left alone.
+    left: why things that the playbook means are left alone. around: what goes on around it, which may explain it.
     """
 
     course: Course
@@ -58,6 +58,7 @@ class Decision:
     until: datetime | None = None
     changes: tuple[Change, ...] = ()
     left: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

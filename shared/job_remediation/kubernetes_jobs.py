@@ -68,7 +68,7 @@ def declared_name(job: Object) -> str:
 def newest_failed(jobs: Sequence[Object]) -> Object | None:
     """The Job that failed last, None when none did; repetitions by us are not meant."""
     failed = [job for job in jobs if state_of(job) == "failed" and not _annotation(job, RERUN_OF)]
-    return max(failed, key=lambda job: (_ended(job), job["metadata"]["name"]), default=None)
+    return max(failed, key=lambda job: (ended(job), job["metadata"]["name"]), default=None)
 
 
 def evidence_of(
@@ -84,7 +84,7 @@ def evidence_of(
     since = [
         one
         for one in siblings
-        if owner and owner_of(one) == owner and state_of(one) == "complete" and _ended(one) > _ended(job)
+        if owner and owner_of(one) == owner and state_of(one) == "complete" and ended(one) > ended(job)
     ]
     text = "\n".join(end.log)
     cause = _cause(job, end, text)
@@ -215,7 +215,8 @@ def _reason(job: Object) -> str:
     return next((str(one.get("reason", "")) for one in conditions if one["type"] == "Failed"), "")
 
 
-def _ended(job: Object) -> datetime:
+def ended(job: Object) -> datetime:
+    """When it was over; for one that is not, when it was made."""
     conditions: Sequence[Object] = _status(job).get("conditions") or ()
     times = [one["lastTransitionTime"] for one in conditions if one["type"] in ("Complete", "Failed")]
     return datetime.fromisoformat(max(times, default=job["metadata"]["creationTimestamp"]))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from shared.job_remediation.causes import Cause
 from shared.job_remediation.evidence import FACTS, Collector, Evidence, Value
+from shared.job_remediation.recorded_cases import RecordedCase
 from shared.job_remediation.symptoms import Symptom
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_.]*)\}")
@@ -23,6 +24,7 @@ class Do(StrEnum):
     RAISE_MEMORY = "raise-memory"
     RESTART_WORKLOAD = "restart-workload"
     REQUEUE_JOBS = "requeue-jobs"
+    REQUEUE_DEAD_JOBS = "requeue-dead-jobs"
     TRIGGER_CRON = "trigger-cron"
     ACTIVATE_CRON = "activate-cron"
 
@@ -106,6 +108,8 @@ class Playbook(_Declared):
 
     well: what the facts must be after a repair, for as long as the policy stabilises.
     attempts: how often it is tried until a human is asked.
+    replaces: the shipped playbook that this one of the user takes the place of.
+    tests: recorded signals, and what must come of each.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,60}$")]
@@ -115,6 +119,8 @@ class Playbook(_Declared):
     cases: Annotated[tuple[Case, ...], Field(min_length=1)]
     well: When = {}
     attempts: Annotated[int, Field(ge=1, le=10)] = 2
+    replaces: str = ""
+    tests: tuple[RecordedCase, ...] = ()
 
     @model_validator(mode="after")
     def _speaks_of_what_is_collected(self) -> Self:
@@ -126,6 +132,11 @@ class Playbook(_Declared):
         names = [case.name for case in self.cases]
         if len(set(names)) < len(names):
             raise ValueError("two cases have one name; name them apart")
+        for test in self.tests:
+            if test.expect.case not in names:
+                raise ValueError(f"tests: {test.name} expects case {test.expect.case}; cases are {', '.join(names)}")
+            if test.signal.symptom is not None and test.signal.symptom not in self.symptoms:
+                raise ValueError(f"tests: {test.name} is of {test.signal.symptom}, which this playbook does not answer")
         if self.cases[-1].when:
             raise ValueError("the last case has conditions; let it hold always, so that each signal has a diagnosis")
         if any(case.do for case in self.cases) and not self.well:
@@ -138,6 +149,8 @@ class Playbook(_Declared):
             for text in (case.says, case.ask, *case.commands):
                 yield from ((f"cases.{case.name}", fact) for fact in _PLACEHOLDER.findall(text))
         yield from (("well", fact) for fact in self.well)
+        for test in self.tests:
+            yield from ((f"tests: the evidence of {test.name}", fact) for fact in test.evidence)
 
     def case_of(self, evidence: Evidence) -> Case:
         """The first case that fits the evidence."""

@@ -57,6 +57,19 @@ def look(cluster: Cluster, namespace: str, kind: str, name: str) -> Seen:
     return Seen(kind, workload, pods, _rolled_out(cluster, namespace, workload) if kind == "deployment" else None)
 
 
+def rollouts(cluster: Cluster, namespace: str, since: datetime) -> list[tuple[str, datetime]]:
+    """The Deployments of a namespace with a new pod template since that time, the newest first. Raises ClusterError."""
+    found: dict[str, datetime] = {}
+    for one in cluster.list(REPLICA_SETS, namespace):
+        made, owner = (
+            datetime.fromisoformat(one["metadata"]["creationTimestamp"]),
+            str(_controller(one).get("name", "")),
+        )
+        if owner and made >= since and made > found.get(owner, since):
+            found[owner] = made
+    return sorted(found.items(), key=lambda each: each[1], reverse=True)
+
+
 def _workload_of(cluster: Cluster, namespace: str, pod: str) -> tuple[str, str]:
     owner = _controller(cluster.get(PODS, namespace, pod))
     if owner.get("kind") == "ReplicaSet":

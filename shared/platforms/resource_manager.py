@@ -30,7 +30,7 @@ def get(path: str, api_version: str, *, retries: int | None = None, **query: str
 
 def pages(path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:
     """Every item of a list, over all its pages. Raises as `get`; a list that is not there is empty."""
-    answer = get(path, api_version, **query)
+    answer = _send("GET", _base() + path, {**query, "api-version": api_version})
     while answer is not None:
         yield from cast("list[dict[str, Any]]", answer.get("value") or [])
         following = str(answer.get("nextLink") or "")
@@ -83,7 +83,8 @@ def _send(
     from azure.core.rest import HttpRequest
 
     request = HttpRequest(method, url, params=dict(query) or None, json=body)
-    answer = _client().send_request(request, **({} if retries is None else {"retry_total": retries}))
+    options: dict[str, Any] = {} if retries is None else {"retry_total": retries}
+    answer = _client().send_request(request, **options)
     if answer.status_code == 404 and method == "GET":
         return None
     answer.raise_for_status()

@@ -179,7 +179,12 @@ def declare(estate: EmbeddedEstate, folder: Path, *changes: tuple[str, str]) -> 
 def app(estate: EmbeddedEstate, data: Path, faults: Faults | None = None, **settings: str) -> Iterator[App]:
     """The app on a host of its own."""
     never = "0 0 0 1 1 *"
-    by_hand = {"ANCHORS_SCHEDULE": never, "BACKUP_INVENTORY_SCHEDULE": never, "BACKUP_VERIFICATION_SCHEDULE": never}
+    by_hand = {
+        "ANCHORS_SCHEDULE": never,
+        "BACKUP_INVENTORY_SCHEDULE": never,
+        "BACKUP_VERIFICATION_SCHEDULE": never,
+        "REMEDIATION_POLL_SCHEDULE": never,
+    }
     config = HostConfig(PROJECT, data, settings=estate.settings() | by_hand | settings, faults=faults or Faults())
     with FunctionsHost(config) as host:
         host.wait_ready()

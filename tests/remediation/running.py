@@ -18,7 +18,12 @@ from tests.drills.running import App, app
 def quick_estate(estate: EmbeddedEstate, folder: Path, **policy: Any) -> Path:
     """The estate's declaration with short times and without freezes, which would depend on the day."""
     declared: dict[str, Any] = yaml.safe_load(Path(estate.settings()["ESTATE_FILE"]).read_text())
-    declared["job_remediation"] |= {"stabilise": "1s", "storm": {"signals": 1000, "share": "100%"}, **policy}
+    declared["job_remediation"] |= {
+        "stabilise": "1s",
+        "reconcile_every": "1s",
+        "storm": {"signals": 1000, "share": "100%"},
+        **policy,
+    }
     declared["job_remediation"].setdefault("sessions", {})
     declared["job_remediation"]["sessions"] |= {
         "idle_in_transaction": "1s",

@@ -204,3 +204,13 @@ def _crash(cluster: KubernetesSimulator, name: str, plan: PodPlan) -> None:
         return bool(counts) and min(counts) >= 3
 
     awaited(crashed, 60)
+
+
+def test_what_does_not_come_up_in_production_is_for_people(team: Team, cluster: KubernetesSimulator) -> None:
+    before = cluster.get(DEPLOYMENTS, NAMESPACE, "web")["spec"]["template"]
+    plan = PodPlan(name="web-*", run_seconds=0.1, exit_code=1, log="server closed the connection unexpectedly")
+    _crash(cluster, "web", plan)
+    result = team.outcome(told(team, "start-stuck", "deployment/web"))
+    assert (result["outcome"], result["case"]) == ("escalated", "production"), result
+    assert any("kubectl describe deployment/web -n odoo" in command for command in result["commands"]), result
+    assert cluster.get(DEPLOYMENTS, NAMESPACE, "web")["spec"]["template"] == before

@@ -73,7 +73,7 @@ def server(estate: EmbeddedEstate, books: Books) -> Iterator[OdooServer]:
 def team(estate: EmbeddedEstate, server: OdooServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     """The app whose estate names the running Odoo, and the classes of the jobs of these tests."""
     folder: Path = tmp_path_factory.mktemp("remediation")
-    file = quick_estate(estate, folder / "declared", cron_overdue="1m")
+    file = quick_estate(estate, folder / "declared", cron_overdue="1m", queue_stuck="10s")
     declared = yaml.safe_load(file.read_text())
     declared["environments"]["production"]["odoo"]["main"]["url"] = server.url
     declared["job_remediation"]["jobs"] |= {
@@ -150,6 +150,83 @@ def test_what_the_data_is_to_blame_for_is_not_tried_again(team: Team, books: Boo
     result = told(team, "queue-jobs-failed", "data")
     assert (result["outcome"], result["case"]) == ("escalated", "wrong-data")
     assert books.states(jobs) == ["failed"]
+
+
+def strand_jobs(books: Books, method: str, records: list[int], seconds: int, state: str = "started") -> list[int]:
+    """Queue jobs that a worker has begun, and that have not ended; returns their ids."""
+    jobs = books.fail_jobs("res.partner", method, records, ("", ""))
+    books.run("update queue_job set state = 'done' where state in ('started', 'enqueued') and not id = any(%s)", jobs)
+    books.run(
+        "update queue_job set state = %s, exc_name = null, exc_message = null, identity_key = null,"
+        " date_enqueued = (now() at time zone 'utc') - make_interval(secs => %s),"
+        " date_started = case when %s = 'started' then (now() at time zone 'utc') - make_interval(secs => %s) end"
+        " where id = any(%s)",
+        state,
+        seconds,
+        state,
+        seconds,
+        jobs,
+    )
+    return jobs
+
+
+@pytest.mark.parametrize("state", ["started", "enqueued"])
+def test_jobs_whose_worker_is_gone_are_marked_as_failed_and_done_one_first(
+    team: Team, books: Books, server: OdooServer, state: str
+) -> None:
+    jobs = strand_jobs(books, "compute_statistics", [11, 12, 13], 7200, state)
+    before, calls = len(server.done), len(server.calls)
+    result = told(team, "queue-jobs-stuck", f"zombies {state}")
+    assert (result["outcome"], result["case"]) == ("fixed", "worker-gone"), result
+    assert books.states(jobs) == ["done"] * 3
+    done = [each.job for each in server.done[before:]]
+    assert sorted(done) == sorted(jobs), "each once"
+    assert done[0] == jobs[0], "the canary first"
+    marked = [job for model, method, (job,) in server.calls[calls:] if (model, method) == ("queue.job", "write")]
+    assert sorted(marked) == sorted(jobs), "failed before it was requeued"
+
+
+def test_a_job_that_a_worker_may_still_have_is_left_to_a_human(team: Team, books: Books) -> None:
+    with psycopg.connect(books.dsn(books.name)) as worker:
+        worker.execute("select 1")  # in a transaction since before the job counts as stuck
+        (job,) = strand_jobs(books, "compute_statistics", [14], 30)
+        result = told(team, "queue-jobs-stuck", "long")
+    assert (result["outcome"], result["case"]) == ("escalated", "at-work"), result
+    assert books.states([job]) == ["started"]
+
+
+def test_a_dead_payment_job_is_never_touched(team: Team, books: Books, server: OdooServer) -> None:
+    (job,) = strand_jobs(books, "compute_statistics", [15], 7200)
+    books.run("update queue_job set model_name = 'account.payment.order' where id = %s", job)
+    calls = len(server.calls)
+    result = told(team, "queue-jobs-stuck", "payment")
+    assert (result["outcome"], result["case"]) == ("escalated", "worker-gone"), result
+    assert "class D" in result["left"][0]
+    assert books.states([job]) == ["started"]
+    assert len(server.calls) == calls
+
+
+def test_the_poll_finds_failed_and_dead_jobs_that_no_alert_told_of_once(
+    team: Team, books: Books, server: OdooServer
+) -> None:
+    _a_cron(books, "test.overdue-unseen", active=True, late="2 hours")
+    failed = books.fail_jobs("res.partner", "compute_statistics", [21, 22], TRANSIENT)
+    books.run("update queue_job set date_started = now() at time zone 'utc' where id = any(%s)", failed)
+    before = len(server.done)
+
+    def found() -> list[dict[str, Any]]:
+        team.app.fire("remediation_reconcile")
+        team.app.await_idle()
+        listed = team.api.get("/api/remediations", params={"open": "false"}).json()["value"]
+        mine = [one for one in listed if one["title"].startswith(("Queue jobs", "Crons")) and one["outcome"]]
+        return mine if {one["symptom"] for one in mine} >= {"queue-jobs-failed", "cron-overdue"} else []
+
+    told_of = team.app.await_that(found, 120)
+    assert {one["outcome"] for one in told_of} == {"fixed"}, told_of
+    assert books.states(failed) == ["done", "done"]
+    again = team.app.await_that(found, 60)
+    assert [one["occurrences"] for one in again] == [1] * len(told_of), "nothing is told twice"
+    assert sorted(each.job for each in server.done[before:]) == sorted(failed), "each once"
 
 
 def test_an_overdue_cron_is_triggered_and_runs(team: Team, books: Books, server: OdooServer) -> None:

@@ -28,6 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             "AKS_SETTLE_SECONDS": "0",
             **dict.fromkeys(("ANCHORS_SCHEDULE", "BACKUP_INVENTORY_SCHEDULE", "BACKUP_VERIFICATION_SCHEDULE"), NEVER),
             "SHUTDOWN_SCHEDULES_SCHEDULE": NEVER,
+            "REMEDIATION_POLL_SCHEDULE": NEVER,
         }
         config = HostConfig(PROJECT, folder / "host", settings=settings, easy_auth=EasyAuth(AUDIENCE))
         with FunctionsHost(config) as host:

@@ -68,7 +68,7 @@ class Playbooks(Declared):
     """Playbooks that diagnose and propose, and never act."""
 
     own: tuple[Text, ...] = ()
-    """Files of your own playbooks in the package."""
+    """Files, folders or patterns of your own playbooks, from the estate's file; tested by `make playbook-test`."""
 
 
 class Storm(Declared):
