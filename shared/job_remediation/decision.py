@@ -8,7 +8,7 @@ from shared.changes.change import Change
 from shared.job_remediation.actions import Context, propose
 from shared.job_remediation.causes import Cause
 from shared.job_remediation.evidence import Evidence
-from shared.job_remediation.playbook import Playbook, filled_in
+from shared.job_remediation.playbook import Playbook, exact, filled_in
 from shared.job_remediation.signal import Signal
 from shared.job_remediation.storm import Spread, Weather
 
@@ -95,7 +95,7 @@ def decide(signal: Signal, playbook: Playbook | None, evidence: Evidence, around
         cause=case.cause,
         says=says,
         ask=filled_in(case.ask, known),
-        commands=tuple(filled_in(command, known) for command in case.commands),
+        commands=exact(case.commands, known),
     )
 
     def human(why: Why, *left: str) -> Decision:

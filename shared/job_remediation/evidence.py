@@ -48,6 +48,7 @@ FACTS: Mapping[Collector, Mapping[str, str]] = {
         "sessions.protected": "roots that are never ended: protected users and applications, and the platform's own",
         "sessions.working": "roots that are executing a statement",
         "sessions.prepared": "prepared transactions that block others",
+        "sessions.root": "the process of the root that blocks most",
         "sessions.longest_wait": "how long the longest has waited, in seconds",
         "connections.used": "connections to the server",
         "connections.most": "max_connections, without what is reserved",
@@ -57,6 +58,8 @@ FACTS: Mapping[Collector, Mapping[str, str]] = {
     },
     Collector.KUBERNETES_JOB: {
         "job.name": "the Job's name, for a CronJob's run that of the run that failed",
+        "job.namespace": "its namespace",
+        "job.access": "the command that gives access to its cluster",
         "job.cron": "the CronJob that owns it; empty when none does",
         "job.declared": "what the estate calls it: cronjob/NAMESPACE/NAME or job/NAMESPACE/NAME",
         "job.state": "failed, complete, active or gone",
@@ -75,6 +78,10 @@ FACTS: Mapping[Collector, Mapping[str, str]] = {
     },
     Collector.KUBERNETES_WORKLOAD: {
         "workload.name": "the workload's name",
+        "workload.path": "KIND/NAME, as kubectl takes it",
+        "workload.namespace": "its namespace",
+        "workload.access": "the command that gives access to its cluster",
+        "workload.pod": "the pod that is worst off; empty when none is",
         "workload.wanted": "the pods that it shall have",
         "workload.ready": "the pods that are ready",
         "workload.restarts": "restarts of its containers, together",
@@ -103,6 +110,7 @@ FACTS: Mapping[Collector, Mapping[str, str]] = {
         "crons.deactivated": "crons that Odoo itself deactivated after failures",
         "crons.method": "MODEL.METHOD of the one that is late longest, or was deactivated last",
         "crons.since": "since when the one that was met last is late or off",
+        "crons.id": "its id in ir.cron",
         "crons.cause": "the kind of error that its log shows",
         "crons.neutralised": "whether the database is neutralised: its crons are off on purpose",
     },
@@ -121,3 +129,11 @@ FACTS: Mapping[Collector, Mapping[str, str]] = {
     },
 }
 """What each collector finds out: the vocabulary of the playbooks, checked when they are loaded."""
+
+
+def cluster_access(cluster_id: str) -> str:
+    """What a human types to be let into the cluster of that Azure resource id; empty for what is none."""
+    parts = cluster_id.split("/")
+    if len(parts) != 9:
+        return ""
+    return f"az aks get-credentials --subscription {parts[2]} --resource-group {parts[4]} --name {parts[8]}"

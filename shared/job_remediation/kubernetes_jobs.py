@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.job_remediation.causes import Cause, cause_of_container, cause_of_text
-from shared.job_remediation.evidence import Evidence, Item, Value
+from shared.job_remediation.evidence import Evidence, Item, Value, cluster_access
 
 type Object = dict[str, Any]
 
@@ -91,6 +91,8 @@ def evidence_of(
     memory = memory_limit(job, end.container)
     facts: dict[str, Value] = {
         "job.name": metadata["name"],
+        "job.namespace": metadata["namespace"],
+        "job.access": cluster_access(cluster),
         "job.cron": owner,
         "job.declared": declared_name(job),
         "job.state": next(state for state in ("complete", "active", "failed") if state in states),

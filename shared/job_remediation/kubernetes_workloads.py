@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.job_remediation.causes import Cause, cause_of_container, cause_of_text
-from shared.job_remediation.evidence import Evidence, Item, Value
+from shared.job_remediation.evidence import Evidence, Item, Value, cluster_access
 
 type Object = dict[str, Any]
 
@@ -72,6 +72,10 @@ def evidence_of(
         cause = cause_of_text("\n".join(log))
     facts: dict[str, Value] = {
         "workload.name": workload["metadata"]["name"],
+        "workload.path": f"{path.partition('/')[0]}/{workload['metadata']['name']}",
+        "workload.namespace": workload["metadata"]["namespace"],
+        "workload.access": cluster_access(cluster),
+        "workload.pod": bad[0]["metadata"]["name"] if bad else "",
         "workload.wanted": wanted,
         "workload.ready": ready,
         "workload.restarts": sum(_restarts(one) for pod in pods for one in _statuses(pod)),

@@ -171,6 +171,7 @@ def cron_evidence(
     bad = sorted(off or late, key=lambda one: (one.nextcall, one.id))
     if bad:
         facts["crons.method"] = bad[0].job
+        facts["crons.id"] = bad[0].id
         facts["crons.since"] = bad[-1].nextcall.isoformat()
     items: list[Item] = [
         {

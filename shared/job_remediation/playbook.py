@@ -1,7 +1,8 @@
 """Playbooks: declared data that says what a symptom's evidence means and what is done about it."""
 
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self, cast
 
@@ -160,6 +161,22 @@ class Playbook(_Declared):
 def fits(when: When, evidence: Evidence) -> bool:
     """Whether all conditions hold."""
     return all(condition.holds(evidence.facts.get(fact)) for fact, condition in when.items())
+
+
+def exact(commands: Iterable[str], evidence: Evidence) -> tuple[str, ...]:
+    """The commands with the facts in them, as they can be typed; one that speaks of what is not known is left out.
+
+    What came from outside is quoted, so that nobody is made to type what they do not see.
+    """
+
+    def fact(match: re.Match[str]) -> str:
+        value = str(evidence.facts[match[1]])
+        return value if match[1].endswith(".access") else shlex.quote(value)
+
+    def known(command: str) -> bool:
+        return all(evidence.facts.get(name) not in (None, "") for name in _PLACEHOLDER.findall(command))
+
+    return tuple(_PLACEHOLDER.sub(fact, command) for command in commands if known(command))
 
 
 def filled_in(text: str, evidence: Evidence) -> str:

@@ -17,6 +17,7 @@ from shared.job_remediation.signal import Condition, Severity, Signal, Source, T
 from shared.job_remediation.symptoms import Symptom
 
 if TYPE_CHECKING:
+    from shared.job_remediation.actions import Context
     from shared.job_remediation.decision import Decision
     from shared.job_remediation.playbook import Playbook
 
@@ -155,7 +156,7 @@ def _signal(playbook: "Playbook", said: RecordedSignal) -> Signal:
     )
 
 
-def _context(around: Surroundings) -> "object":
+def _context(around: Surroundings) -> "Context":
     from shared.estate.policies.job_remediation import Job, JobClass, JobRemediation
     from shared.job_remediation.actions import Context
 

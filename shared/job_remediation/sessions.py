@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from shared.database_sessions import Session, Sessions
 from shared.estate.policies.job_remediation import Sessions as Policy
-from shared.job_remediation.evidence import MOST_ITEMS, Evidence, Item
+from shared.job_remediation.evidence import MOST_ITEMS, Evidence, Item, Value
 
 _NEVER_USERS = frozenset({"azuresu", "azure_superuser", "azure_pg_admin", "replication", "postgres"})
 
@@ -38,7 +38,7 @@ def evidence_of(server: str, seen: Sessions, limits: Thresholds) -> Evidence:
     idle = [one for one in sessions if _is_idle_too_long(one, limits) and not _is_protected(one, limits)]
     endable = [one for one in idle if one in roots and one.longest_wait >= limits.waiting]
     applications = Counter(one.application or one.user for one in sessions)
-    facts = {
+    facts: dict[str, Value] = {
         "sessions.waiting": sum(1 for one in sessions if one.waits),
         "sessions.roots": len(roots),
         "sessions.endable": len(endable),
@@ -52,6 +52,8 @@ def evidence_of(server: str, seen: Sessions, limits: Thresholds) -> Evidence:
         "connections.leaked": len(idle),
         "connections.greediest": applications.most_common(1)[0][0] if applications else "",
     }
+    if roots:
+        facts["sessions.root"] = max(roots, key=lambda one: (one.blocks, -one.pid)).pid
     crowded = most > 0 and used / most > 0.75
     ends = endable or (idle if crowded else [])
     return Evidence(facts, tuple(_item(server, one) for one in ends[:MOST_ITEMS]))

@@ -44,12 +44,12 @@ class Finding:
     also: frozenset[str] = frozenset()
 
     @property
-    def body(self) -> dict[str, object]:
+    def body(self) -> dict[str, Any]:
         """The plain signal that tells of it; told again, it is the same fault."""
         place = (
             f"{self.environment}/{self.tenant or ''}/{self.cluster or ''}/{self.namespace or ''}/{self.object or ''}"
         )
-        said: dict[str, object] = {
+        said: dict[str, Any] = {
             "condition": "fired",
             "fault": f"found:{self.symptom}:{place}".casefold(),
             "title": self.title,

@@ -66,6 +66,7 @@ def books(estate: EmbeddedEstate) -> Books:
 def server(estate: EmbeddedEstate, books: Books) -> Iterator[OdooServer]:
     with OdooServer(estate.authority, books.dsn, user="closekeeper", key=KEY) as running:
         running.serve(books.name)
+        running.install_guard(books.name)
         yield running
 
 

@@ -3,14 +3,16 @@
 import io
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from functions.command_line import main
 from shared.job_remediation import library
+from shared.job_remediation.evidence import Evidence
 from shared.job_remediation.library import PlaybookInvalidError
-from shared.job_remediation.playbook import Playbook
+from shared.job_remediation.playbook import Playbook, exact
 from shared.job_remediation.recorded_cases import run
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -34,9 +36,9 @@ def played(file: Path) -> tuple[int, str, str]:
     return code, out.getvalue(), errors.getvalue()
 
 
-def written(folder: Path, text: str = OWN, **changed: object) -> Path:
+def written(folder: Path, **changed: Any) -> Path:
     """A playbook's file with these fields changed; None takes one out."""
-    document = {**yaml.safe_load(text), **changed}
+    document = {**yaml.safe_load(OWN), **changed}
     file = folder / "own.yaml"
     file.write_text(yaml.safe_dump({name: value for name, value in document.items() if value is not None}))
     return file
@@ -101,7 +103,7 @@ def test_a_difference_is_told_and_is_exit_code_1(tmp_path: Path, expect: dict[st
     ],
 )
 def test_what_is_no_playbook_is_refused_with_file_field_and_remedy(
-    tmp_path: Path, changed: dict[str, object], words: str
+    tmp_path: Path, changed: dict[str, Any], words: str
 ) -> None:
     code, out, errors = played(written(tmp_path, **changed))
     assert (code, out) == (2, "")
@@ -147,3 +149,11 @@ def test_validating_an_estate_validates_its_playbooks(tmp_path: Path) -> None:
     written(tmp_path, name="failed-job")
     assert main(["validate", str(estate)], datetime.now(UTC), out, out) == 1
     assert "a shipped playbook is called so" in out.getvalue()
+
+
+def test_what_comes_from_outside_is_quoted_in_a_command() -> None:
+    playbook = library.shipped_playbooks()["near-expiry"]
+    facts = {"signal.vault": "kv", "signal.name": "x; rm -rf /"}
+    (case,) = [case for case in playbook.cases if case.name == "key"]
+    assert exact(case.commands, Evidence(facts)) == ("az keyvault key rotate --vault-name kv --name 'x; rm -rf /'",)
+    assert exact(case.commands, Evidence({"signal.vault": "kv"})) == ()
