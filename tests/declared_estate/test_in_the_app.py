@@ -13,14 +13,13 @@ from local.embedded_estate import EmbeddedEstate
 from tests.browser import needs_chromium, seen
 from tests.drills.running import App, app
 
-GOOD = (Path(__file__).resolve().parents[2] / "examples" / "single-company" / "estate.yaml").read_text()
-
 
 class Declared:
     """The app with its estate in a blob."""
 
     def __init__(self, running: App) -> None:
         self.app = running
+        self.good = running.estate.local_estate_file.read_text()
         self.blob = running.estate.blobs("closekeeper").get_blob_client("estate", "estate.yaml")
 
     def declare(self, text: str) -> None:
@@ -44,7 +43,8 @@ class Declared:
 @pytest.fixture(scope="module")
 def declared(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Declared]:
     url = f"{estate.azurite.account_url('closekeeper')}/estate/estate.yaml"
-    estate.blobs("closekeeper").get_blob_client("estate", "estate.yaml").upload_blob(GOOD.encode(), overwrite=True)
+    good = estate.local_estate_file.read_bytes()
+    estate.blobs("closekeeper").get_blob_client("estate", "estate.yaml").upload_blob(good, overwrite=True)
     data = tmp_path_factory.mktemp("declared")
     with app(estate, data, ESTATE_URL=url, ESTATE_CHECK_SECONDS="0.5") as running:
         yield Declared(running)
@@ -52,7 +52,7 @@ def declared(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_an_invalid_newer_estate_is_not_in_force_and_is_told_once(declared: Declared, tmp_path: Path) -> None:
     good = declared.shown(lambda shown: "fault" not in shown)
-    declared.declare(GOOD.replace("tiers:", "teirs:", 1))
+    declared.declare(declared.good.replace("tiers:", "teirs:", 1))
     faulty = declared.shown(lambda shown: "fault" in shown)
     assert faulty["version"] == good["version"]
     assert any("teirs" in problem and "tiers" in problem for problem in faulty["fault"]["problems"])
@@ -70,11 +70,11 @@ def test_an_invalid_newer_estate_is_not_in_force_and_is_told_once(declared: Decl
     page = declared.app.api.get("/api/status").text
     assert "A newer estate is not in force" in page
     assert "teirs" in page
-    declared.declare(GOOD.replace("contoso-finance", "contoso-finance-2", 1))
+    declared.declare(declared.good.replace("contoso-finance", "contoso-finance-2", 1))
     mended = declared.shown(lambda shown: shown["version"] != good["version"])
     assert "fault" not in mended
     assert mended["estate"] == "contoso-finance-2"
-    declared.declare(GOOD)
+    declared.declare(declared.good)
     declared.shown(lambda shown: shown["version"] == good["version"])
 
 

@@ -102,7 +102,7 @@ def mortal(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -> 
 
 WORK_ITEMS = 24
 """The least that a drill consists of, however fast the restore and the removal are."""
-KILLS = 6
+KILLS = 12
 """How often the worker dies in one drill."""
 
 

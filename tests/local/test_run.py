@@ -60,8 +60,14 @@ def test_two_runs_side_by_side_tell_the_story_to_its_end(tmp_path: Path) -> None
     assert_nothing_runs(tmp_path)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("moment", ["The books of contoso", "stays up until Ctrl-C"])
+@pytest.mark.parametrize(
+    ("ending", "moment"),
+    [
+        (signal.SIGINT, "stays up until Ctrl-C"),
+        (signal.SIGTERM, "The books of contoso"),
+        (signal.SIGKILL, "asking for the restore"),
+    ],
+)
 def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path, ending: signal.Signals, moment: str) -> None:
     run = start(tmp_path / "run")
     read_until(run, moment)
