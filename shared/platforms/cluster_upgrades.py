@@ -49,8 +49,8 @@ def read(cluster_id: str, start: datetime, end: datetime) -> Upgrades | None:
     schedules: dict[str, Mapping[str, Any]] = {}
     if active:
         for item in resource_manager.pages(f"{path}/maintenanceConfigurations", API):
-            window = (item.get("properties") or {}).get("maintenanceWindow")
-            if window:
+            shown: Mapping[str, Any] = item.get("properties") or {}
+            if window := shown.get("maintenanceWindow"):
                 schedules[str(item["name"])] = window
     said = sorted(active)
     provisioning = str(properties.get("provisioningState") or "")

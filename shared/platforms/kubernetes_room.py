@@ -6,7 +6,7 @@ Source: Kubernetes documentation, "Resource management for pods and containers",
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from shared.platforms.kubernetes import NODES, PODS, Cluster, Object, status
 
@@ -96,7 +96,8 @@ def asked_by(spec: Object) -> Asked:
 
 
 def _requests(container: Object) -> Asked:
-    wanted: dict[str, str] = (container.get("resources") or {}).get("requests") or {}
+    resources: Object = container.get("resources") or {}
+    wanted: dict[str, str] = resources.get("requests") or {}
     return Asked(_quantity(wanted.get("cpu", "0")), _quantity(wanted.get("memory", "0")))
 
 
@@ -125,7 +126,6 @@ def _unschedulable(pod: Object) -> bool:
 
 
 def _quantity(text: str) -> Decimal:
-    from kubernetes.utils.quantity import parse_quantity
+    from kubernetes.utils import quantity
 
-    parse: Any = parse_quantity
-    return Decimal(parse(text))
+    return cast(Any, quantity).parse_quantity(text)

@@ -59,7 +59,7 @@ def read(
     """
     if interval not in INTERVALS:
         raise ValueError(f"interval {interval}: Azure Monitor has {', '.join(INTERVALS)}")
-    query = {
+    query: dict[str, Any] = {
         "timespan": f"{_text(start)}/{_text(end)}",
         "interval": interval,
         "metricnames": ",".join(names),

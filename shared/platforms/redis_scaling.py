@@ -37,10 +37,11 @@ def read(redis_id: str) -> RedisFacts | None:
     if found is None:
         return None
     properties: dict[str, Any] = found.get("properties") or {}
+    sku: dict[str, Any] = found.get("sku") or {}
     return RedisFacts(
         id=redis_id,
         location=str(found.get("location") or ""),
-        sku=str((found.get("sku") or {}).get("name") or ""),
+        sku=str(sku.get("name") or ""),
         provisioning=str(properties.get("provisioningState") or ""),
         state=str(properties.get("resourceState") or ""),
         host=str(properties.get("hostName") or ""),

@@ -1,7 +1,7 @@
 """What is looked at before a peak, on an estate with real servers: all of it good, then each thing bad on its own."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,12 +53,16 @@ EVERY_DAY = {
 type Spoil = Callable[[EmbeddedEstate], Callable[[], object]]
 
 
+def quiet(_: str) -> AbstractContextManager[Callable[[str], None]]:
+    """Announce nothing."""
+    return nullcontext(lambda _: None)
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEstate]:
     folder = tmp_path_factory.mktemp("estate")
     file = folder / "declared.yaml"
     file.write_text(ESTATE)
-    quiet: Any = lambda _: nullcontext(lambda _: None)  # noqa: E731 - a step that announces nothing
     with EmbeddedEstate(folder, file, environments=("production",), progress=quiet, journal_items=200) as estate:
         yield estate
 

@@ -10,6 +10,7 @@ from local.azure.managed_clusters.model import Pool, Scale
 from local.kubernetes.resources import NODES
 from shared.changes.change import Change, Originals
 from shared.changes.execution import Result
+from shared.changes.ports import Act
 from tests.clusters.driver import Driver
 from tests.clusters.places import NAMESPACE, Place, autoscaler, change, scaled_object
 from tests.local.azure.clients import wait_until
@@ -178,9 +179,13 @@ def test_an_autoscaler_that_a_person_paused_is_left_and_told(place: Place, drive
 def test_what_sleeps_is_not_ready_for_a_peak(place: Place, driver: Driver) -> None:
     target = place.deploy("web", 0)
     place.kubernetes.create(autoscaler("web", 2, 4))
-    ended = driver.run(workload(target, min=5, max=12))
-    assert ended.result is Result.FAILED
-    assert "0 of at least 5 pods are Ready: it has none, and an autoscaler leaves that alone" in ended.detail
+    asked = workload(target, min=5, max=12)
+    adapter = driver.services.adapters.find(asked)
+    assert adapter.apply(asked, asked.after, "1").act is Act.DONE
+    wait_until(lambda: adapter.verify(asked, asked.after).detail.startswith("0 of at least 5"))
+    seen = adapter.verify(asked, asked.after)
+    assert not seen.reached
+    assert seen.detail == "0 of at least 5 pods are Ready: it has none, and an autoscaler leaves that alone"
 
 
 def test_bounds_without_anything_that_scales_are_refused(place: Place, driver: Driver) -> None:

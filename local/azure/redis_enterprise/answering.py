@@ -1,6 +1,7 @@
 """What answers at a cache's port: TLS, and Redis's own words to whoever does not log in. It keeps nothing."""
 
 import contextlib
+import socket
 import socketserver
 import ssl
 import threading
@@ -13,8 +14,10 @@ class _Talk(socketserver.StreamRequestHandler):
     @override
     def handle(self) -> None:
         with contextlib.suppress(OSError, ssl.SSLError):
-            context: ssl.SSLContext = self.server.context  # type: ignore[attr-defined]
-            with context.wrap_socket(self.connection, server_side=True) as secured:
+            server: Any = self.server
+            context: ssl.SSLContext = server.context
+            connection: socket.socket = self.connection
+            with context.wrap_socket(connection, server_side=True) as secured:
                 while secured.recv(4096):
                     secured.sendall(b"-NOAUTH Authentication required.\r\n")
 

@@ -122,7 +122,8 @@ class RedisCaches:
 
     def _patch(self, call: Call) -> Answer:
         cache = self._cache(call)
-        sku = str((call.content.get("sku") or {}).get("name", cache.sku))
+        given: dict[str, Any] = call.content.get("sku") or {}
+        sku = str(given.get("name", cache.sku))
         with cache.lock:
             if cache.state not in ("Running", "ScalingFailed"):
                 raise ArmError(409, "Conflict", f"The cache '{cache.name}' is {cache.state}; try again later.")
