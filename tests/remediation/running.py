@@ -15,9 +15,10 @@ from local.functions_host.faults import Faults
 from tests.drills.running import App, app
 
 
-def quick_estate(estate: EmbeddedEstate, folder: Path, **policy: Any) -> Path:
+def quick_estate(estate: EmbeddedEstate, folder: Path, *, stage: str = "production", **policy: Any) -> Path:
     """The estate's declaration with short times and without freezes, which would depend on the day."""
     declared: dict[str, Any] = yaml.safe_load(Path(estate.settings()["ESTATE_FILE"]).read_text())
+    declared["environments"]["production"]["stage"] = stage
     declared["job_remediation"] |= {
         "stabilise": "1s",
         "reconcile_every": "1s",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from local.embedded_estate import EmbeddedEstate
 from local.kubernetes.controllers.pods import PodPlan
 from local.kubernetes.resources import CRON_JOBS, DEPLOYMENTS, JOBS
 from local.kubernetes.simulator import KubernetesSimulator
-from tests.remediation.running import Team
+from tests.remediation.running import Team, remediating
 
 NAMESPACE = "odoo"
 CRON = "nightly-dump"
@@ -214,3 +215,16 @@ def test_what_does_not_come_up_in_production_is_for_people(team: Team, cluster: 
     assert (result["outcome"], result["case"]) == ("escalated", "production"), result
     assert any("kubectl describe deployment/web -n odoo" in command for command in result["commands"]), result
     assert cluster.get(DEPLOYMENTS, NAMESPACE, "web")["spec"]["template"] == before
+
+
+def test_what_does_not_come_up_elsewhere_is_restarted(
+    estate: EmbeddedEstate, cluster: KubernetesSimulator, tmp_path: Path
+) -> None:
+    plan = PodPlan(name="web-*", run_seconds=0.1, exit_code=1, log="server closed the connection unexpectedly")
+    with remediating(estate, tmp_path, stage="staging") as team:
+        _crash(cluster, "web", plan)
+        cluster.kubelets.plans.clear()  # what it needs is there by now, but its pods wait longer and longer
+        result = team.outcome(told(team, "start-stuck", "deployment/web"))
+    assert (result["outcome"], result["case"]) == ("fixed", "stuck"), result
+    template = cluster.get(DEPLOYMENTS, NAMESPACE, "web")["spec"]["template"]
+    assert template["metadata"]["annotations"]["closekeeper.io/restarted"]
