@@ -1,4 +1,4 @@
-"""The command line: `python -m functions.command_line validate | schema | plan | peaks | rates | playbook-test`.
+"""The command line: `python -m functions.command_line COMMAND`; --help lists the commands.
 
 Exit codes: 0 all is well, 1 there are problems (they are printed), 2 it was called wrongly or a file cannot be read.
 """
@@ -44,6 +44,8 @@ def main(arguments: Sequence[str], now: datetime, out: TextIO, errors: TextIO) -
                 return _rates(asked, now, out, errors)
             case "playbook-test":
                 return _playbook_test(asked, out, errors)
+            case "playbooks":
+                return _playbooks(out)
             case _:
                 return _plan(asked, now, out, errors)
     except EstateInvalidError as error:
@@ -93,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     rates.add_argument("--currency", default="EUR", help="ISO 4217 code (default: EUR)")
     rates.add_argument("--url", help="the price list's address (default: the public one)")
 
+    commands.add_parser("playbooks", help="print the reference of the shipped playbooks, as Markdown")
     tested = commands.add_parser("playbook-test", help="run the recorded cases of a playbook, offline")
     tested.add_argument("file", help="the playbook's YAML file")
     return parser
@@ -226,6 +229,14 @@ def _rates(asked: argparse.Namespace, now: datetime, out: TextIO, errors: TextIO
         return MISUSED
     source = f"Azure's public prices, {asked.region}, {asked.redundancy}, first volume band, {now:%Y-%m-%d}"
     out.write(price_list.as_yaml(rates, asked.currency, source))
+    return WELL
+
+
+def _playbooks(out: TextIO) -> int:
+    from shared.job_remediation.library import shipped_playbooks
+    from shared.job_remediation.reference import reference
+
+    out.write(reference(shipped_playbooks()))
     return WELL
 
 

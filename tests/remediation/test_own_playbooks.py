@@ -14,6 +14,7 @@ from shared.job_remediation.evidence import Evidence
 from shared.job_remediation.library import PlaybookInvalidError
 from shared.job_remediation.playbook import Playbook, exact
 from shared.job_remediation.recorded_cases import run
+from shared.job_remediation.reference import reference
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = PROJECT / "shared" / "job_remediation" / "playbooks"
@@ -157,3 +158,10 @@ def test_what_comes_from_outside_is_quoted_in_a_command() -> None:
     (case,) = [case for case in playbook.cases if case.name == "key"]
     assert exact(case.commands, Evidence(facts)) == ("az keyvault key rotate --vault-name kv --name 'x; rm -rf /'",)
     assert exact(case.commands, Evidence({"signal.vault": "kv"})) == ()
+
+
+def test_the_reference_is_that_of_the_playbooks() -> None:
+    written_down = (PROJECT / "docs" / "playbooks.md").read_text(encoding="utf-8")
+    assert written_down == reference(library.shipped_playbooks()), (
+        "write it anew: python -m functions.command_line playbooks > docs/playbooks.md"
+    )
