@@ -119,17 +119,17 @@ def _told(findings: "Iterator[Finding]", known: "Sequence[Known]") -> Bodies:
 
 
 def _open_alerts(estate: "Estate", subscription: str, known: "Sequence[Known]", now: datetime) -> Bodies:
-    """The alerts that are open in Azure, about what is declared and awake, and that nobody delivered."""
+    """The alerts that are open in Azure, about what is declared and awake, and that nobody delivered or that insist."""
     from shared.job_remediation.intake.reading import read
     from shared.job_remediation.places import declared_places
     from shared.platforms import alerts
 
     places = declared_places(estate)
-    delivered = {alert_id for one in known for alert_id in one.fault.alert_ids}
+    delivered = {alert_id: one for one in known for alert_id in one.fault.alert_ids}
     bodies: Bodies = []
     for alert in alerts.fired(subscription):
-        body = unreported.common_alert(alert.shown, now)
-        if body is None or alert.id.casefold() in delivered:
+        body = unreported.common_alert(alert.shown, now, delivered.get(alert.id.casefold()))
+        if body is None:
             continue
         signals = read(json.dumps(body).encode(), now, places).signals
         if all(signal.environment is not None and not _sleeps(signal) for signal in signals):

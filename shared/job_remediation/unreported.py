@@ -13,6 +13,9 @@ from shared.job_remediation.symptoms import Symptom
 RECENT = timedelta(hours=24)
 """What failed longer ago is no news: whoever begins to use this has old failures that nobody wants repeated."""
 
+INSISTS = timedelta(hours=1)
+"""So long after its fault was found to be over, an alert that is still fired is looked at again."""
+
 _ALIKE = (
     frozenset({Symptom.JOB_FAILED, Symptom.OUT_OF_MEMORY, Symptom.BACKUP_FAILED, Symptom.BACKUP_MISSING}),
     frozenset({Symptom.CRON_OVERDUE, Symptom.CRON_DEACTIVATED}),
@@ -154,10 +157,12 @@ def _instant(value: object) -> datetime | None:
 # --- Azure -----------------------------------------------------------------------------------------------------------
 
 
-def common_alert(shown: Mapping[str, Any], now: datetime) -> dict[str, Any] | None:
+def common_alert(shown: Mapping[str, Any], now: datetime, told: Known | None = None) -> dict[str, Any] | None:
     """An alert as the list shows it, in the schema in which an action group sends it: read alike, it is the same fault.
 
-    None for what need not be told: closed by people, or a record that never resolves and is older than a day.
+    told: the fault of which it was told already. None for what need not be told: closed by people, a record that never
+    resolves and is older than a day, or told already. But Azure Monitor tells nothing new while an alert is fired: one
+    that still is long after its fault was over is told as if it fired now.
     """
     properties = _part(shown, "properties")
     essentials = _part(properties, "essentials")
@@ -167,7 +172,11 @@ def common_alert(shown: Mapping[str, Any], now: datetime) -> dict[str, Any] | No
         return None
     if service.casefold() not in _MEASURED and (started is None or now - started > RECENT):
         return None
-    told: dict[str, Any] = {
+    if told is not None:
+        over = told.fault.resolved_until
+        if told.fault.is_open or over is None or now - over < INSISTS or service.casefold() not in _MEASURED:
+            return None
+    said: dict[str, Any] = {
         "alertId": shown.get("id"),
         "alertRule": shown.get("name"),
         "severity": essentials.get("severity"),
@@ -175,11 +184,11 @@ def common_alert(shown: Mapping[str, Any], now: datetime) -> dict[str, Any] | No
         "monitorCondition": "Fired",
         "monitoringService": service,
         "alertTargetIDs": [essentials.get("targetResource")],
-        "firedDateTime": essentials.get("startDateTime"),
+        "firedDateTime": now.isoformat() if told else essentials.get("startDateTime"),
         "description": essentials.get("description"),
     }
     data = {
-        "essentials": {name: value for name, value in told.items() if value},
+        "essentials": {name: value for name, value in said.items() if value},
         "alertContext": _part(properties, "context"),
         "customProperties": _part(properties, "customProperties"),
     }

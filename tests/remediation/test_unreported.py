@@ -136,3 +136,24 @@ def test_alerts_are_told_that_are_open_and_still_mean_something(changed: dict[st
     }
     shown = {"id": "/a", "name": "rule", "properties": {"essentials": essentials}}
     assert (common_alert(shown, NOW) is not None) == is_told
+
+
+@pytest.mark.parametrize(
+    ("over", "told"),
+    [(None, None), (NOW - HOUR / 2, None), (NOW - 2 * HOUR, NOW)],
+    ids=["still remediated", "over lately", "over long ago"],
+)
+def test_an_alert_that_was_told_is_told_again_only_when_it_insists(
+    over: datetime | None, told: datetime | None
+) -> None:
+    essentials = {
+        "alertState": "New",
+        "monitorCondition": "Fired",
+        "monitorService": "Platform",
+        "startDateTime": (NOW - 3 * HOUR).isoformat(),
+        "targetResource": "/subscriptions/s/x",
+    }
+    shown = {"id": "/a", "name": "rule", "properties": {"essentials": essentials}}
+    fault = known(Symptom.SESSIONS_BLOCKED, Target("/subscriptions/s/x"), fired=NOW - 3 * HOUR, resolved=over)
+    body = common_alert(shown, NOW, fault)
+    assert (body and body["data"]["essentials"]["firedDateTime"]) == (told and told.isoformat())
