@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from functions import estate_in_force, remediation_probes
-from functions.remediation_surroundings import Place, surroundings
+from functions.remediation_surroundings import Place, circumstances, surroundings
 from shared.job_remediation.evidence import Collector, Evidence
 from shared.job_remediation.signal import Signal
 
@@ -162,11 +162,17 @@ def _object_of(signal: Signal) -> tuple[str, str, str]:
 
 def _surroundings(signal: Signal) -> Evidence:
     environment = _environment(signal)
-    if environment is None:
-        return Evidence()
+    return surroundings(signal, environment, _place_of(signal)) if environment else Evidence()
+
+
+def _circumstances(signal: Signal) -> Evidence:
+    environment = _environment(signal)
+    return circumstances(signal, environment, _place_of(signal)) if environment else Evidence()
+
+
+def _place_of(signal: Signal) -> Place:
     cluster, _, _ = _object_of(signal)
-    place = Place(server=None if cluster else _server_of(signal), cluster=cluster or None, sleeper=_sleeper(signal))
-    return surroundings(signal, environment, place)
+    return Place(server=None if cluster else _server_of(signal), cluster=cluster or None, sleeper=_sleeper(signal))
 
 
 def _sleeper(signal: Signal) -> str | None:
@@ -182,6 +188,7 @@ _COLLECTORS: Mapping[Collector, Callable[[Signal], Evidence]] = {
     Collector.KUBERNETES_JOB: _kubernetes_job,
     Collector.KUBERNETES_WORKLOAD: _kubernetes_workload,
     Collector.SURROUNDINGS: _surroundings,
+    Collector.CIRCUMSTANCES: _circumstances,
     Collector.QUEUE_JOBS: remediation_probes.queue_jobs,
     Collector.CRONS: remediation_probes.crons,
 }

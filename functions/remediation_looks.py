@@ -91,8 +91,7 @@ def _look(order: Look) -> Looked:
         playbook = library.playbook_for(playbooks(), known.signal.symptom)
     except library.PlaybookInvalidError as error:
         return Looked(_cannot_say(known, str(error)))
-    wanted = playbook.collect if playbook else ()
-    evidence = collect(dict.fromkeys((*wanted, Collector.SURROUNDINGS)), known.signal)
+    evidence = collect(playbook.collect, known.signal) if playbook else Evidence()
     weather = storms.weather_of(known.signal.environment)
     around = Circumstances(
         now=order.at,
@@ -106,7 +105,9 @@ def _look(order: Look) -> Looked:
     decision = decide(known.signal, playbook, evidence, around)
     if decision.why is Why.STORM:
         storms.tell_storm(known.signal.environment, weather)
-    decision = replace(decision, around=tuple(_around(evidence)))
+    if decision.course in (Course.ACT, Course.HUMAN):  # who waits or is done needs no explanation, and many may wait
+        evidence = evidence.merged(collect((Collector.CIRCUMSTANCES,), known.signal))
+        decision = replace(decision, around=tuple(_around(evidence)))
     return Looked(decision, evidence=evidence, requested_by=known.begun_by or AUTOMATION)
 
 

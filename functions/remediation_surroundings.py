@@ -1,7 +1,7 @@
 """What goes on around a fault: the calendar, who sleeps, what was changed lately by us and by others, maintenance.
 
-Some of it decides (a freeze, sleep); the rest explains, and is shown to whoever gets the diagnosis. What only explains
-is never missed: where it cannot be had, that is said, and the repair goes on.
+Surroundings decide (a freeze, sleep). Circumstances explain, and are shown to whoever gets the diagnosis; they are
+never missed: where they cannot be had, that is said, and the repair goes on.
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from shared.job_remediation.signal import Signal
 
 if TYPE_CHECKING:
     from shared.estate.inventory.environments import Environment
+    from shared.shutdown_schedules.purpose import AsleepOnPurpose
 
 LATELY = timedelta(hours=2)
 _MOST_READ = 50
@@ -41,14 +42,23 @@ def surroundings(signal: Signal, environment: "Environment", place: Place) -> Ev
 
     now = datetime.now(UTC)
     current = estate_in_force.calendar(now).for_region(environment.region or DEFAULT_REGION).in_force(now)
-    asleep = sleep_state.asleep_on_purpose(
-        signal.environment or "", place.sleeper, tenant=None if signal.target.resource else signal.tenant
-    )
     facts: dict[str, Value] = {
-        "around.asleep": asleep is not None,
+        "around.asleep": _asleep(signal, place) is not None,
         "around.production": environment.stage is Stage.PRODUCTION,
         "around.frozen": Kind.FREEZE in current.stretches,
         "around.tight": Kind.TIGHTEN in current.stretches,
+    }
+    return Evidence(facts)
+
+
+def circumstances(signal: Signal, environment: "Environment", place: Place) -> Evidence:
+    """See `Collector.CIRCUMSTANCES`."""
+    from shared.finance_calendar.declaration import DEFAULT_REGION
+
+    now = datetime.now(UTC)
+    current = estate_in_force.calendar(now).for_region(environment.region or DEFAULT_REGION).in_force(now)
+    asleep = _asleep(signal, place)
+    facts: dict[str, Value] = {
         "around.calendar": "; ".join(sorted({f"{one.title} ({one.period})" for one in current.causes})),
         "around.sleep": f"{asleep.reason} (since {asleep.since.isoformat()})" if asleep else "",
         "around.changed": "; ".join(islice(_ours(signal, place, now - LATELY), _MOST_TOLD)),
@@ -60,6 +70,11 @@ def surroundings(signal: Signal, environment: "Environment", place: Place) -> Ev
         except _unreachable() as error:
             unseen.append(f"{name}: {str(error).partition(chr(10))[0]}")
     return Evidence({**facts, "around.unseen": "; ".join(unseen)})
+
+
+def _asleep(signal: Signal, place: Place) -> "AsleepOnPurpose | None":
+    tenant = None if signal.target.resource else signal.tenant
+    return sleep_state.asleep_on_purpose(signal.environment or "", place.sleeper, tenant=tenant)
 
 
 def _unreachable() -> tuple[type[Exception], ...]:
@@ -79,7 +94,8 @@ def _ours(signal: Signal, place: Place, since: datetime) -> Iterator[str]:
         if done is None or done.change.environment != signal.environment:
             continue
         change, where = done.change, [each.casefold() for each in (place.server, place.cluster) if each]
-        if any(change.target.casefold().startswith(each) for each in where) or change.tenant == signal.tenant:
+        theirs = signal.tenant is not None and change.tenant == signal.tenant
+        if theirs or any(change.target.casefold().startswith(each) for each in where):
             became = done.result or "under way"
             yield f"{facts.last_modified:%H:%M} UTC {change.automation}: {change.description}, {became}"
 

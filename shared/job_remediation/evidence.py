@@ -20,6 +20,7 @@ class Collector(StrEnum):
     QUEUE_JOBS = "queue-jobs"
     CRONS = "crons"
     SURROUNDINGS = "surroundings"
+    CIRCUMSTANCES = "circumstances"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,8 @@ FACTS: Mapping[Collector, Mapping[str, str]] = {
         "around.production": "whether the environment is production",
         "around.frozen": "whether a freeze of the finance calendar is in force",
         "around.tight": "whether the finance calendar tightens",
+    },
+    Collector.CIRCUMSTANCES: {
         "around.calendar": "the events of the finance calendar that are on; empty when none is",
         "around.sleep": "why and since when it sleeps on purpose; empty when it does not",
         "around.changed": "what of ours was changed there in the last two hours; empty when nothing was",
