@@ -83,7 +83,7 @@ def check(fingerprint: str, playbook: str) -> Well:
 
 def _look(order: Look) -> Looked:
     known = register.look_up(services().store, order.fingerprint)
-    if not known.fault.is_open:
+    if not known.fault.is_open or known.fault.occurrences > order.occurrence:
         says = f"{known.signal.title}: its sender says that it is over."
         return Looked(Decision(course=Course.OVER, why=Why.NOTHING_WRONG, says=says), resolved=True)
     policy = estate_in_force.get().job_remediation

@@ -47,7 +47,9 @@ def due_faults(now: datetime) -> list[Known]:
         elif known.fault.is_open and known.fault.fired_until and now - known.fault.fired_until > _QUIET:
             report = _report(known.fault.fingerprint, known.fault.occurrences)
             if report is not None and report.outcome is Outcome.ESCALATED:
-                storms.note_over(register.note_concluded(store(), known.fault.fingerprint, now))
+                storms.note_over(
+                    register.note_concluded(store(), known.fault.fingerprint, known.fault.occurrences, now)
+                )
     return due
 
 
@@ -130,7 +132,7 @@ def conclude(told: Conclusion) -> dict[str, object]:
     else:
         _publish(_event(told, known, body))
     if told.outcome is not Outcome.ESCALATED:  # a human's fault stays there until its sender says that it is over
-        storms.note_over(register.note_concluded(store(), told.fingerprint, told.at))
+        storms.note_over(register.note_concluded(store(), told.fingerprint, told.occurrence, told.at))
     return body
 
 

@@ -71,9 +71,16 @@ def note_started(store: Store, fingerprint: str, occurrence: int) -> None:
     _change(store, fingerprint, lambda known: replace(known, remediated=max(known.remediated, occurrence)))
 
 
-def note_concluded(store: Store, fingerprint: str, at: datetime) -> Known:
-    """Remember that the remediation of what fired up to that time has concluded; returns what is known then."""
-    return _change(store, fingerprint, lambda known: replace(known, fault=end(known.fault, at)))
+def note_concluded(store: Store, fingerprint: str, occurrence: int, at: datetime) -> Known:
+    """Remember that the occurrence's remediation has concluded what fired up to that time; returns what is known then.
+
+    One that is back meanwhile is another remediation's, and stays.
+    """
+
+    def concluded(known: Known) -> Known:
+        return known if known.fault.occurrences > occurrence else replace(known, fault=end(known.fault, at))
+
+    return _change(store, fingerprint, concluded)
 
 
 def look_up(store: Store, fingerprint: str) -> Known:

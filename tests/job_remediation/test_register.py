@@ -68,9 +68,16 @@ def test_what_fires_again_after_it_was_resolved_is_a_new_occurrence(store: Store
 def test_what_concluded_begins_anew_only_when_it_fires_later(store: Store) -> None:
     tell(store, FIRED)
     note_started(store, FIRED.fingerprint, 1)
-    note_concluded(store, FIRED.fingerprint, (FIRED.fired_at or NOW) + timedelta(minutes=30))
+    note_concluded(store, FIRED.fingerprint, 1, (FIRED.fired_at or NOW) + timedelta(minutes=30))
     assert tell(store, FIRED)[1] is Verdict.OUTDATED
     assert tell(store, _again(1))[1] is Verdict.BEGINS
+
+
+def test_a_late_conclusion_leaves_what_is_back_meanwhile_to_its_own_remediation(store: Store) -> None:
+    for signal in (FIRED, RESOLVED, _again(2)):
+        tell(store, signal)
+    assert note_concluded(store, FIRED.fingerprint, 1, NOW + timedelta(days=1)).is_due
+    assert not note_concluded(store, FIRED.fingerprint, 2, NOW + timedelta(days=1)).fault.is_open
 
 
 def test_news_is_kept_and_never_due(store: Store) -> None:

@@ -188,8 +188,8 @@ def _alertmanager(fault: Fault, cluster_id: str, fired: datetime, ended: datetim
 def storm(told: Sequence[Fault], cluster_id: str, alerts: int, dice: random.Random) -> Iterator[list[dict[str, Any]]]:
     """So many alerts in any order, as deliveries of one alert, sometimes of a few.
 
-    Half are copies, the others further firings; a tenth of those of a resolved fault say that it is resolved, though
-    not the first: a resolution that comes before all that it resolves has nothing to end.
+    Most are copies, the others further firings; half of those of a resolved fault say that it is resolved, though not
+    the first: a resolution that comes before all that it resolves has nothing to end.
     """
     begun: set[int] = set()
     batch: list[dict[str, Any]] = []
@@ -198,7 +198,7 @@ def storm(told: Sequence[Fault], cluster_id: str, alerts: int, dice: random.Rand
     last = {fault.number: index for index, fault in enumerate(order)}
     for index, fault in enumerate(order):
         ends = fault.kind is Kind.RESOLVED and fault.number in begun
-        resolved = ends and (dice.random() < 0.1 or last[fault.number] == index)
+        resolved = ends and (dice.random() < 0.5 or last[fault.number] == index)
         later = timedelta(seconds=dice.choice((0, 0, 0, dice.randrange(40))))
         batch.append(alert(fault, cluster_id, resolved=resolved, later=timedelta() if resolved else later))
         begun.add(fault.number)
