@@ -13,6 +13,7 @@ import azure.functions as func
 
 from functions.change_execution import start_plan
 from functions.routing import Answer, Call, Problem, Route, add_routes
+from shared.changes.state import to_data
 from shared.identity import Role
 
 blueprint = df.Blueprint()
@@ -76,6 +77,24 @@ async def _recheck(call: Call) -> Answer:
     return Answer({"plan": plan}, 202, {"Location": f"/api/peaks?environment={environment}"})
 
 
+async def _list_recommendations(call: Call) -> Answer:
+    from functions import peak_steps as steps
+
+    environment = call.path["environment"]
+    found = await _known(lambda: steps.recommendations(environment), environment)
+    return Answer({"value": [{"id": each.id, **to_data(each)} for each in found]})
+
+
+async def _approve(call: Call) -> Answer:
+    from functions import peak_steps as steps
+
+    environment, wish = call.path["environment"], call.path["id"]
+    used = await _known(
+        lambda: steps.agree(environment, wish, call.caller.name, datetime.now(UTC)), f"{environment}/{wish}"
+    )
+    return Answer({"id": used.id, **to_data(used)})
+
+
 def _key(call: Call) -> str:
     return "/".join(call.path[part] for part in ("event", "region", "anchor"))
 
@@ -88,6 +107,7 @@ async def _known[T](work: Callable[[], T], name: str) -> T:
 
 
 _ONE = "peaks/{environment}/{event}/{region}/{anchor}"
+_WISHES = "peaks/{environment}/recommendations"
 add_routes(
     blueprint,
     [
@@ -95,6 +115,8 @@ add_routes(
             "list_peaks", "GET", "peaks", Role.READER, "The peaks that come, and whether they are ready.", _list_peaks
         ),
         Route("get_peak", "GET", _ONE, Role.READER, "A peak with targets, readiness and report.", _get_peak),
+        Route("list_peak_recommendations", "GET", _WISHES, Role.READER, "Levels to agree to.", _list_recommendations),
+        Route("approve_peak_recommendation", "POST", f"{_WISHES}/{{id}}/approve", Role.APPROVER, "Use it.", _approve),
         Route("recheck_peaks", "POST", "peaks/{environment}/recheck", Role.OPERATOR, "Look again, now.", _recheck),
     ],
 )

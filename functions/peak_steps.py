@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shared.peak_scaling.considering import Considered
     from shared.peak_scaling.needs import Need, Scaling
     from shared.peak_scaling.readiness import Look
+    from shared.peak_scaling.recommending import Recommendation
 
 
 def look(environment: str, now: datetime) -> "Considered":
@@ -58,6 +59,26 @@ def recheck(environment: str) -> None:
     if environment not in estate_in_force.get().peak_scaling:
         raise KeyError(environment)
     tending.try_again(services().store, environment)
+
+
+def recommendations(environment: str) -> "list[Recommendation]":
+    """What is recommended and not agreed to yet. Raises KeyError for an environment without peaks."""
+    from shared.peak_scaling import tending
+
+    if environment not in estate_in_force.get().peak_scaling:
+        raise KeyError(environment)
+    return tending.recommendations(services().store, environment)
+
+
+def agree(environment: str, recommendation: str, by: str, now: datetime) -> "Recommendation":
+    """Use a recommendation, also beyond the bounds: a person says so. Raises KeyError for one that is not open."""
+    from shared.peak_scaling import tending
+
+    wish = next((each for each in recommendations(environment) if each.id == recommendation), None)
+    if wish is None:
+        raise KeyError(recommendation)
+    tending.agree(services(), wish, by, now)
+    return wish
 
 
 def tell(environment: str) -> None:
@@ -131,3 +152,4 @@ def _report(scaling: "Scaling", considered: "Considered", key: str, now: datetim
         now=now,
     )
     tending.keep(services(), report)
+    tending.advise(services(), scaling, need.event, now)

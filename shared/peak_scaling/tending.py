@@ -18,6 +18,7 @@ from shared.peak_scaling.looking import Facts, Outcome, Seen
 from shared.peak_scaling.memory import Memory, Notice
 from shared.peak_scaling.needs import Scaling
 from shared.peak_scaling.readiness import Look
+from shared.peak_scaling.recommending import Recommendation, recommend
 
 REPORTS_KEPT = 60
 
@@ -42,9 +43,64 @@ def reports(store: Store, environment: str) -> list[AfterAction]:
     return store.get(reports_name(environment), list[AfterAction]) or []
 
 
+type Levels = dict[str, dict[str, dict[str, Json]]]
+
+
 def agreed(store: Store, environment: str) -> Mapping[str, Mapping[str, State]]:
-    """Recommended levels that a person agreed to, by event and name of the target."""
+    """Recommended levels that were agreed to, by event and name of the target."""
     return store.get(f"peak-levels/{environment}", dict[str, dict[str, dict[str, Json]]]) or {}
+
+
+def recommendations(store: Store, environment: str) -> list[Recommendation]:
+    """What is recommended for the next peaks, and not agreed to yet."""
+    return store.get(f"peak-recommendations/{environment}", list[Recommendation]) or []
+
+
+def advise(services: Services, scaling: Scaling, event: str, now: datetime) -> None:
+    """Recommend anew for an event; what the policy lets be used without asking is used."""
+    store, environment = services.store, scaling.environment
+    made = recommend(scaling, reports(store, environment), event, now)
+    known = {each.id for each in recommendations(store, environment)}
+    for each in made:
+        if scaling.policy.forecast.apply and each.within:
+            agree(services, each, "peak_scaling", now)
+        elif each.id not in known:
+            executor.record(services, _entry(environment, _notice(each, "peak_recommended", now)))
+
+    def replaced(old: list[Recommendation] | None) -> list[Recommendation]:
+        others = [each for each in old or [] if each.event != event]
+        return [*others, *(each for each in made if not (scaling.policy.forecast.apply and each.within))]
+
+    store.update(f"peak-recommendations/{environment}", list[Recommendation], replaced)
+
+
+def agree(services: Services, wish: Recommendation, by: str, now: datetime) -> None:
+    """Use a recommendation from now on. Twice is once."""
+    store = services.store
+
+    def used(known: Levels | None) -> Levels:
+        levels = dict(known or {})
+        levels[wish.event] = {**levels.get(wish.event, {}), wish.target: dict(wish.level)}
+        return levels
+
+    def open_ones(known: list[Recommendation] | None) -> list[Recommendation]:
+        return [each for each in known or [] if each.id != wish.id]
+
+    entry = replace(_entry(wish.environment, _notice(wish, "peak_recommendation_used", now)), actor=by)
+    executor.record(services, entry)
+    store.update(f"peak-levels/{wish.environment}", dict[str, dict[str, dict[str, Json]]], used)
+    store.update(f"peak-recommendations/{wish.environment}", list[Recommendation], open_ones)
+
+
+def _notice(wish: Recommendation, kind: str, now: datetime) -> Notice:
+    body: dict[str, Json] = {
+        "target": wish.target,
+        "level": dict(wish.level),
+        "declared": dict(wish.declared),
+        "within_bounds": wish.within,
+        "detail": wish.why,
+    }
+    return Notice(kind=kind, subject=f"peak:{wish.environment}:{wish.event}:{wish.id}", time=now, body=body)
 
 
 def look(

@@ -49,7 +49,7 @@ class Playing:
     def told(self, kind: str) -> list[str]:
         """What was told, as `peak or target: detail`."""
         found = [entry for entry in self.entries if entry.kind == kind]
-        return [f"{entry.subject.rpartition('/')[2]}: {entry.body.get('detail')}" for entry in found]
+        return [f"{entry.subject.split(':', 2)[-1]}: {entry.body.get('detail')}" for entry in found]
 
     def details(self, kind: str) -> list[str]:
         """The details of what was recorded."""
