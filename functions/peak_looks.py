@@ -5,7 +5,7 @@ Each look is one `Look`, for people too. What cannot be seen is no good news (ok
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from functions import estate_in_force
@@ -78,7 +78,7 @@ def queues(environment: str) -> int | None:
 
     waiting = 0
     try:
-        for _, host, server in _servers(environment):
+        for _, host, server in servers(environment):
             for name in server.databases:
                 with sql.read_only(host, name, statement_timeout_seconds=_ANSWER_WITHIN_SECONDS) as database:
                     if odoo_tables.has_table(database, "queue_job"):
@@ -94,7 +94,7 @@ def max_connections(environment: str) -> Mapping[str, int]:
     from shared.platforms import sql
 
     found: dict[str, int] = {}
-    for name, host, _ in _servers(environment):
+    for name, host, _ in servers(environment):
         try:
             with sql.read_only(
                 host, _MAINTENANCE_DATABASE, statement_timeout_seconds=_ANSWER_WITHIN_SECONDS
@@ -236,17 +236,18 @@ def _backups(environment: str, rules: "Readiness", start: datetime, now: datetim
     from functions.drill_requests import covered_servers
 
     for one in covered_servers(now):
-        if one.environment != environment:
-            continue
-        if one.proven_at is None:
-            yield Look("backup", one.server, False, "no restore of it was ever proven: start a drill")
-            continue
-        good = start - one.proven_at <= rules.backup_verified_within
-        said = f"its restore was proven {one.proven_at:%Y-%m-%d}"
-        days = rules.backup_verified_within.days
-        yield Look(
-            "backup", one.server, good, said if good else f"{said}, which will be more than {days} days: start one"
-        )
+        if one.environment == environment:
+            yield backup_look(one.server, one.proven_at, start, rules.backup_verified_within)
+
+
+def backup_look(server: str, proven_at: datetime | None, start: datetime, within: timedelta) -> Look:
+    """Whether the last proof of a server's restore is recent enough when the peak starts."""
+    if proven_at is None:
+        return Look("backup", server, False, "no restore of it was ever proven: start a drill")
+    said = f"its restore was proven {proven_at:%Y-%m-%d}"
+    if start - proven_at <= within:
+        return Look("backup", server, True, said)
+    return Look("backup", server, False, f"{said}, which will be more than {within.days} days: start a drill")
 
 
 def _certificate(host: str, port: int, end: datetime, rules: "Readiness") -> Look:
@@ -282,7 +283,8 @@ def _one_quota(subject: str, cores: int, usage: "Usage") -> Look:
     return Look("quota", subject, good, said if good else f"{said}: ask for {usage.used + cores} now")
 
 
-def _servers(environment: str) -> Iterator[tuple[str, str, "PostgresServer"]]:
+def servers(environment: str) -> Iterator[tuple[str, str, "PostgresServer"]]:
+    """The servers that have an address: name, host, declaration."""
     from shared.platforms import postgres_scaling
 
     for name, server in estate_in_force.get().environments[environment].postgres.items():

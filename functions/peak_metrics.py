@@ -1,10 +1,10 @@
-"""How much of everything was used, by Azure Monitor's metrics."""
+"""How much of everything was used, by Azure Monitor's metrics, and how long users waited, by Odoo's own queue."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, LiteralString
 
 from functions import estate_in_force
 
@@ -18,30 +18,26 @@ _FINE = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class _Metric:
-    """A metric of Azure by our name for it; `scale` makes shares of 0 to 1 of per cent."""
+    """A metric of Azure by our name for it."""
 
     name: str
     ours: str
     aggregation: str
-    scale: float = 1.0
 
 
-_SERVER = (
-    _Metric("cpu_percent", "cpu", "Average", 0.01),
-    _Metric("memory_percent", "memory", "Average", 0.01),
-    _Metric("active_connections", "connections", "Maximum"),
-)
+_CONNECTIONS = _Metric("active_connections", "connections", "Maximum")
+_SERVER = (_Metric("cpu_percent", "cpu", "Average"), _Metric("memory_percent", "memory", "Average"))
 _POOL = (
-    _Metric("node_cpu_usage_percentage", "cpu", "Average", 0.01),
-    _Metric("node_memory_working_set_percentage", "memory", "Average", 0.01),
+    _Metric("node_cpu_usage_percentage", "cpu", "Average"),
+    _Metric("node_memory_working_set_percentage", "memory", "Average"),
 )
-_REDIS = (
-    _Metric("percentProcessorTime", "cpu", "Maximum", 0.01),
-    _Metric("usedmemorypercentage", "memory", "Maximum", 0.01),
-    _Metric("connectedclients", "connections", "Maximum"),
-)
+_REDIS = (_Metric("percentProcessorTime", "cpu", "Maximum"), _Metric("usedmemorypercentage", "memory", "Maximum"))
 """Sources: "Supported metrics" of Microsoft.DBforPostgreSQL/flexibleServers, Microsoft.ContainerService/managedClusters
 and Microsoft.Cache/redisEnterprise."""
+
+_PER_CENT = 100.0
+_MOST_JOBS = 20_000
+_STATEMENT_TIMEOUT_SECONDS = 60
 
 type Used = Mapping[str, tuple[float, ...]]
 
@@ -49,19 +45,57 @@ type Used = Mapping[str, tuple[float, ...]]
 def used(environment: str, start: datetime, end: datetime) -> Mapping[str, Used]:
     """By resource id in lower case and by metric, what was measured between two aware instants, in their order.
 
-    Metrics: `cpu` and `memory` as shares of 0 to 1, `connections` as a number. A grain without a value is left out, and
-    so is what Azure does not tell of: whoever counts grains cannot tell a gap from idleness here.
+    Metrics: `cpu`, `memory` and, of servers, `connections`, each as a share (0 to 1) of what was there. Under the empty
+    id, what users felt, of every job that ended then: `queue_delay` and `job_duration` in seconds. A grain without a
+    value is left out, and so is what nobody tells of: whoever counts grains cannot tell a gap from idleness here.
     """
-    declared = estate_in_force.get().environments[environment]
+    from functions import peak_looks
+
+    declared, limits = estate_in_force.get().environments[environment], peak_looks.max_connections(environment)
     found: dict[str, dict[str, tuple[float, ...]]] = {}
-    for server in declared.postgres.values():
+    for name, server in declared.postgres.items():
         for id in (server.id, *(replica.id for replica in server.replicas.values())):
             _add(found, str(id), _SERVER, start, end)
+            if limit := limits.get(name):  # which a replica has of its primary
+                _add(found, str(id), [_CONNECTIONS], start, end, whole=limit)
     for cluster in declared.clusters.values():
         _add(found, str(cluster.id), _POOL, start, end, pools=True)
     for cache in declared.redis.values():
         _add(found, str(cache.id), _REDIS, start, end)
+    if felt := _felt(environment, start, end):
+        found[""] = felt
     return found
+
+
+def _felt(environment: str, start: datetime, end: datetime) -> dict[str, tuple[float, ...]]:
+    """How long jobs waited and ran; of very many, an even sample."""
+    from functions import peak_looks
+    from shared.platforms import odoo_tables, sql
+
+    delays, durations = list[float](), list[float]()
+    span = [each.astimezone(UTC).replace(tzinfo=None) for each in (start, end)]
+    for _, host, server in peak_looks.servers(environment):
+        for name in server.databases:
+            try:
+                with sql.read_only(host, name, statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS) as database:
+                    if odoo_tables.has_table(database, "queue_job"):
+                        rows = database.rows(_JOBS, (*span, _MOST_JOBS))
+                        delays += [float(delay) for delay, _ in rows]
+                        durations += [float(duration) for _, duration in rows]
+            except sql.DatabaseUnavailableError as error:
+                _LOG.warning("the jobs of %s could not be read: %s", name, error)
+    return {"queue_delay": tuple(delays), "job_duration": tuple(durations)} if delays else {}
+
+
+_JOBS: LiteralString = """
+    select greatest(0, extract(epoch from date_started - greatest(date_created, eta))),
+        greatest(0, extract(epoch from date_done - date_started))
+    from queue_job
+    where state = 'done' and date_started is not null and date_created is not null
+        and date_done >= %s and date_done < %s
+    order by md5(uuid) limit %s
+"""
+"""Odoo keeps times without zone, in UTC (OCA queue_job 16.0 to 18.0)."""
 
 
 def _add(
@@ -71,12 +105,13 @@ def _add(
     start: datetime,
     end: datetime,
     *,
+    whole: float = _PER_CENT,
     pools: bool = False,
 ) -> None:
     for metric in wanted:
         for series in _read(resource_id, metric, start, end, "nodepool" if pools else ""):
             target = f"{resource_id}/agentPools/{series.of}" if pools else resource_id
-            values = tuple(point.value * metric.scale for point in series.points if point.value is not None)
+            values = tuple(point.value / whole for point in series.points if point.value is not None)
             if values:
                 found.setdefault(target.casefold(), {})[metric.ours] = values
 

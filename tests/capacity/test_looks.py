@@ -246,9 +246,24 @@ def test_what_was_used_is_told_by_target(estate: EmbeddedEstate) -> None:
     metrics.declare(CLUSTER, "node_cpu_usage_percentage", lambda at: 65.0, dimension="nodepool", of="work")
     found = peak_metrics.used("production", then, then + timedelta(hours=1))
     assert found[SERVER.casefold()]["cpu"] == (0.8,) * 6
-    assert found[SERVER.casefold()]["connections"] == tuple(float(5 * grain + 4) for grain in range(12))
+    assert found[SERVER.casefold()]["connections"] == tuple((5 * grain + 4) / 500 for grain in range(12))
     assert set(found[f"{CLUSTER}/agentPools/work".casefold()]["cpu"]) == {0.65}
     assert "memory" not in found[SERVER.casefold()], "nobody measured it"
+
+
+def test_how_long_jobs_waited_and_ran_is_told_in_seconds(estate: EmbeddedEstate) -> None:
+    then = (NOW + timedelta(days=40)).replace(tzinfo=None)
+    times = [then, then + timedelta(seconds=30), then + timedelta(seconds=90)]
+    cluster: Any = estate.azure.flexible_server(SERVER).cluster
+    with psycopg.connect(cluster.dsn("contoso")) as connection:
+        update = """
+            update queue_job set state = 'done', eta = null, date_created = %s, date_started = %s, date_done = %s
+            where id = (select max(id) from queue_job)
+        """
+        assert connection.execute(update, times).rowcount == 1
+    found = peak_metrics.used("production", NOW + timedelta(days=39), NOW + timedelta(days=41))
+    assert found[""] == {"queue_delay": (30.0,), "job_duration": (60.0,)}
+    assert "" not in peak_metrics.used("production", NOW + timedelta(days=42), NOW + timedelta(days=43))
 
 
 @pytest.mark.parametrize(
