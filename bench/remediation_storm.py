@@ -62,7 +62,7 @@ def main() -> int:
         _say("an empty function", alerts, empty)
         cluster = estate.clusters["production", "main"]
         bring_about(cluster, told)
-        with stormy(estate, Path(folder) / "app", "2s") as team, Watch(team.app) as watch:
+        with stormy(estate, Path(folder) / "app", "2s") as team, Watch(team.app, pause=0.2) as watch:
             ours = send(team.api, "/api/signals", deliveries, asked.senders)
             _say("taking signals in", alerts, ours)
             awaited(lambda: _all_decided(ours, watch), lambda: "not all were decided on", seconds=300)

