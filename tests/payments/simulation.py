@@ -7,7 +7,7 @@ exact interleaving, down to single blob operations and single looks at the queue
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import current_thread
 
 from functions.adapters.queue_jobs import QueueJobs, Seen
@@ -58,12 +58,16 @@ PROVEN = {"was-paid": Probe(sql="select 1")}
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is declared, and how the job failed. redeclared: what somebody declares of it meanwhile."""
+    """What is declared, and how the job failed. redeclared: what somebody declares of it meanwhile. expire_after: of
+    approvals. meddles: whether people requeue by hand. stops: whether the stop switch is pulled meanwhile."""
 
     declared: Declared
     error: tuple[str, str]
     redeclared: Declared | None = None
     freezes: bool = False
+    expire_after: timedelta = timedelta(hours=1)
+    meddles: bool = True
+    stops: bool = False
     crashes: float = 0.0
     faults: float = 0.0
     endings: Sequence[Ending] = ENDINGS
@@ -86,7 +90,8 @@ class Payments(Simulation):
     """Two senders' alerts about one failed payment job, each possibly told again, and all who meddle."""
 
     def __init__(self, seed: int, case: Case) -> None:
-        super().__init__(seed, [], crashes=case.crashes, faults=case.faults, policy=POLICY)
+        policy = replace(POLICY, approval_lifetime=case.expire_after)
+        super().__init__(seed, [], crashes=case.crashes, faults=case.faults, policy=policy)
         self.case = case
         self.bank = Bank(self.random, START, case.endings)
         self.bank.fail(case.error)
@@ -95,6 +100,10 @@ class Payments(Simulation):
         self.in_flight: list[Callable[[], None]] = []
         self.incidents = [Incident("one", AUTOMATION), Incident("two", BERT.name)]
         self.alerts_left = 2
+        self.about_to_act = 0
+        self.stopped = False
+        self._stopped_at_begin: dict[int, bool] = {}
+        self.requesters: dict[str, str] = {}
         self.requeued: list[str] = []
         self.services.adapters.register("odoo-queue-job", "requeue", QueueJobs(SimulatedQueue(self)))
 
@@ -119,23 +128,39 @@ class Payments(Simulation):
     # --- who comes in between
 
     def _meddle(self) -> None:
+        if (self.about_to_act or self.in_flight) and self.random.random() < 0.3:
+            self._rush()
+            return
         match self.random.randrange(9):
             case 0 | 1 | 2:
                 self.bank.work()
-            case 3 if self.random.random() < 0.2:
-                self.bank.person()
+            case 3 if self.random.random() < 0.1:
+                self._person()
             case 4:
                 self.bank.bank_tells()
             case 5:
                 self._answer()
             case 6 if self.in_flight:
                 self.in_flight.pop(self.random.randrange(len(self.in_flight)))()
-            case 7 if self.random.random() < 0.1:
+            case 7 if self.random.random() < (0.5 if self._is_due_to_act() else 0.05):
                 self._redeclare()
             case 8 if self._quiet_moment():
                 self.now += timedelta(minutes=self.random.choice([1, 10, 45, 70]))
             case _:
                 self._alert()
+
+    def _rush(self) -> None:
+        """While a machine is about to act, a person does, and the worker is fast."""
+        self._person()
+        for _ in range(self.random.randrange(5)):
+            self.bank.work()
+
+    def _is_due_to_act(self) -> bool:
+        return any(step(run.progress) is Phase.ACT for run in self.runs)
+
+    def _person(self) -> None:
+        if self.case.meddles:
+            self.bank.person()
 
     def _alert(self) -> None:
         """A copy does nothing, as the register has it; what is told after the end begins anew."""
@@ -149,6 +174,9 @@ class Payments(Simulation):
         if self.case.redeclared is not None:
             self.declared = JobRemediation(jobs={JOB: self.case.redeclared}, probes=PROVEN)
         self.is_frozen = self.is_frozen or self.case.freezes
+        if self.case.stops and not self.stopped:
+            governance.pull_stop_switch(self.services, BERT, reason="wait", now=self.now)
+            self.stopped = True
 
     def _answer(self) -> None:
         """Somebody answers what is open: another person, now and then with no; the requester; a machine."""
@@ -194,7 +222,7 @@ class Payments(Simulation):
             owner = f"{incident.name}:{incident.attempts}"
             incident.running = [run_of(change, plan.hash, owner) for change in plan.changes]
             self.runs += incident.running
-            self.requesters = {**getattr(self, "requesters", {}), owner: incident.requested_by}
+            self.requesters[owner] = incident.requested_by
         else:
             incident.is_over = True
 
@@ -249,14 +277,24 @@ class Payments(Simulation):
                 requested_by=self.requesters[run.owner],
                 joined=p.run,
             )
-        return super()._activity(run, phase)
+        activity = super()._activity(run, phase)
+        if phase is Phase.ACT:
 
-    def check_act(self, change: Change, asked: Standing) -> None:
-        """What must be true when a machine's requeue takes effect."""
+            def act() -> Answer:
+                self._stopped_at_begin[current_thread().ident or 0] = self.stopped
+                return activity()
+
+            return act
+        return activity
+
+    def check_act(self, change: Change, asked: Standing, sent_at: datetime) -> None:
+        """What must be true of a machine's requeue that takes effect: what was declared, and who had said yes."""
         wrong, job = self.bank.wrong, asked.job
         self.requeued.append(change.id)
         if job.repeat is JobClass.D:
             wrong.append("a machine repeated a job of class D")
+        if self._stopped_at_begin.get(current_thread().ident or 0):
+            wrong.append("it acts though the stop switch was pulled before")
         needs = job.repeat is JobClass.C or (job.repeat is JobClass.B and asked.frozen and job.changes_ledger)
         if needs and not change.requires_approval:
             wrong.append(f"class {job.repeat}, frozen {asked.frozen}, was repeated without being asked for")
@@ -273,6 +311,7 @@ class Payments(Simulation):
                 and grant.answer.granted
                 and grant.answer.by in {ANNA.name, BERT.name} - {grant.requested_by}
                 and grant.answer.at < grant.expires_at
+                and sent_at < grant.expires_at
                 and grant.uses.get(change.id) == known.run
             ]
             if len(good) != 1:
@@ -299,8 +338,12 @@ class SimulatedQueue:
         )
 
     def standing(self, change: Change) -> Standing:
-        self._between()
         payments = self._payments
+        payments.about_to_act += 1
+        try:
+            self._between()
+        finally:
+            payments.about_to_act -= 1
         standing = Standing(job_of(payments.declared.jobs, JOB), payments.is_frozen)
         self._asked[current_thread().ident or 0] = standing
         return standing
@@ -310,15 +353,19 @@ class SimulatedQueue:
         return self._payments.applied()
 
     def requeue(self, change: Change) -> None:
-        self._between()
-        asked = self._asked.get(current_thread().ident or 0)
+        self._payments.about_to_act += 1
+        try:
+            self._between()
+        finally:
+            self._payments.about_to_act -= 1
+        asked, sent_at = self._asked.get(current_thread().ident or 0), self._payments.now
 
         def ask() -> None:
             self._payments.bank.guarded_requeue(_id(change), str(change.before["attempt"]))
             if asked is None:
                 self._payments.bank.wrong.append("nobody asked what is declared")
             else:
-                self._payments.check_act(change, asked)
+                self._payments.check_act(change, asked, sent_at)
 
         if self._draws(0.3):
             raise OdooUnavailableError("connection refused")

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +10,7 @@ from shared.estate.policies.job_remediation import Job, JobClass
 from tests.payments.bank import LOST, PASSES, By
 from tests.payments.simulation import Case, Payments
 
-SEEDS = 5_000 if os.environ.get("CLOSEKEEPER_TEST_LONG") else 25
+SEEDS = 2_000 if os.environ.get("CLOSEKEEPER_TEST_LONG") else 20
 A_PROOF = "was-paid"
 B, C, D = (Job(repeat=letter, proof=A_PROOF) for letter in (JobClass.B, JobClass.C, JobClass.D))
 UNDECLARED = Job(repeat=JobClass.C)
@@ -19,6 +20,8 @@ CASES = {
     "a proven job, with crashes and lost answers": Case(declared=B, error=PASSES, crashes=0.01, faults=0.5),
     "an approved job": Case(declared=C, error=PASSES),
     "an approved job, with crashes and lost answers": Case(declared=C, error=PASSES, crashes=0.01, faults=0.5),
+    "approvals that come late": Case(declared=C, error=PASSES, expire_after=timedelta(minutes=8), meddles=False),
+    "a stop switch that is pulled meanwhile": Case(declared=B, error=PASSES, stops=True, meddles=False, faults=0.2),
     "a job that nobody declared": Case(declared=UNDECLARED, error=PASSES, crashes=0.005, faults=0.2),
     "an ambiguous timeout": Case(declared=C, error=LOST, crashes=0.005, faults=0.2),
     "an ambiguous timeout of a proven job": Case(declared=B, error=LOST, crashes=0.005, faults=0.2),

@@ -1,0 +1,168 @@
+"""Payments on the real host: nobody's alert, approval or requeue makes a second file, and no killed worker does."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from local.embedded_estate import EmbeddedEstate
+from local.functions_host.faults import Faults
+from tests.payments.running import LOST, Treasury, paying, until
+from tests.remediation import test_kubernetes as kubernetes
+from tests.remediation.test_sessions import a_lock, server_of, waiters
+
+LONG = bool(os.environ.get("CLOSEKEEPER_TEST_LONG"))
+ALL, ACTIVITIES, ORCHESTRATORS = frozenset({0}), frozenset({"activity"}), frozenset({"orchestrator"})
+cluster = kubernetes.cluster
+
+
+@pytest.fixture(scope="module")
+def treasury(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Treasury]:
+    with paying(estate, tmp_path_factory.mktemp("payments")) as running:
+        yield running
+
+
+def test_a_failed_payment_job_that_nobody_declared_waits_for_another_person_however_often_it_is_told(
+    treasury: Treasury,
+) -> None:
+    treasury.declare(None)
+    job = treasury.fail(1)
+    with treasury.person("bert", "operator", "approver") as bert, treasury.person("anna", "approver") as anna:
+        asked_for = treasury.told("by hand", bert)
+        request = treasury.asked(asked_for)
+        (covered,) = request["covered"]
+        assert "is of class C" in covered["reason"]
+        assert "Applied already: not known" in covered["reason"]
+        assert treasury.told("by hand") == asked_for, "told again while it waits"
+        other = treasury.told("by another rule")
+        other_request = treasury.asked(other)
+        assert treasury.answer(request, bert).status_code == 403, "who asked cannot approve"
+        assert treasury.answer(request, treasury.api).status_code == 403, "a key cannot"
+        assert (treasury.state(job), treasury.files(1)) == ("failed", 0)
+        assert treasury.answer(request, anna).status_code == 200
+        assert treasury.answer(request, anna).status_code == 200, "twice is once"
+        assert treasury.answer(other_request, anna).status_code == 200
+    assert treasury.outcome(asked_for)["outcome"] in ("fixed", "nothing-wrong")
+    assert treasury.outcome(other)["outcome"] in ("fixed", "escalated", "nothing-wrong")
+    assert (treasury.files(1), treasury.requeues(job)) == (1, 1)
+
+
+def test_an_ambiguous_timeout_of_the_upload_is_left_to_a_human(treasury: Treasury) -> None:
+    treasury.declare("B")
+    job = treasury.fail(2, LOST)
+    result = treasury.outcome(treasury.told("timeout"))
+    assert (result["outcome"], result["case"]) == ("escalated", "unclear-end"), result
+    assert result["ask"]
+    assert (treasury.state(job), treasury.requeues(job)) == ("failed", 0)
+
+
+def test_an_approval_after_its_time_does_nothing(treasury: Treasury) -> None:
+    treasury.declare("C", expire_after="1s")
+    job = treasury.fail(3)
+    remediation = treasury.told("too late")
+    request = treasury.asked(remediation)
+    with treasury.person("anna", "approver") as anna:
+        treasury.app.await_that(lambda: datetime.now(UTC) > datetime.fromisoformat(request["expires_at"]))
+        assert treasury.answer(request, anna).status_code == 409
+    while treasury.shown(remediation)["status"] == "running":
+        treasury.look_again(request)
+    result = treasury.outcome(remediation)
+    assert result["outcome"] == "escalated"
+    assert "approval" in result["tried"][0]
+    assert (treasury.state(job), treasury.files(3), treasury.requeues(job)) == ("failed", 0, 0)
+
+
+def test_a_job_that_somebody_requeued_meanwhile_is_not_run_again_by_the_approval(treasury: Treasury) -> None:
+    treasury.declare("C")
+    job = treasury.fail(4)
+    remediation = treasury.told("meanwhile")
+    request = treasury.asked(remediation)
+    treasury.requeue_by_hand(job)
+    until(lambda: treasury.state(job) == "done")
+    with treasury.person("anna", "approver") as anna:
+        assert treasury.answer(request, anna).status_code == 200
+    assert treasury.outcome(remediation)["outcome"] == "fixed"
+    assert (treasury.files(4), treasury.requeues(job)) == (1, 0)
+
+
+def test_what_becomes_class_d_while_it_waits_is_not_done_even_though_it_was_approved(treasury: Treasury) -> None:
+    treasury.declare("C")
+    job = treasury.fail(5)
+    remediation = treasury.told("forbidden")
+    request = treasury.asked(remediation)
+    treasury.declare("D")
+    with treasury.person("anna", "approver") as anna:
+        assert treasury.answer(request, anna).status_code == 200
+    result = treasury.outcome(remediation)
+    assert result["outcome"] == "escalated"
+    assert "class D" in result["tried"][0]
+    assert (treasury.state(job), treasury.files(5), treasury.requeues(job)) == ("failed", 0, 0)
+    again = treasury.outcome(treasury.told("forbidden from the beginning"))
+    assert again["outcome"] == "escalated"
+    assert "class D" in again["left"][0], "nobody is asked to approve it"
+
+
+def test_in_a_freeze_a_proven_job_of_class_b_needs_an_approval(treasury: Treasury) -> None:
+    treasury.declare("B", frozen=True)
+    job = treasury.fail(6)
+    remediation = treasury.told("frozen")
+    request = treasury.asked(remediation)
+    assert "in a freeze class B counts as C" in request["covered"][0]["reason"]
+    assert "Applied already: not applied" in request["covered"][0]["reason"]
+    with treasury.person("anna", "approver") as anna:
+        assert treasury.answer(request, anna).status_code == 200
+    assert treasury.outcome(remediation)["outcome"] == "fixed"
+    assert (treasury.files(6), treasury.requeues(job)) == (1, 1)
+
+
+SOME = {
+    "every activity twice at once, out of order": Faults(deliver_twice="together", shuffle_seconds=0.05, seed=7),
+    "killed after some activities": Faults(kill_after=frozenset(range(3, 300, 8)), kinds=ACTIVITIES),
+    "killed before some activities": Faults(kill_before=frozenset(range(5, 300, 9)), kinds=ACTIVITIES),
+}
+MANY = {
+    "every activity twice in turn": Faults(deliver_twice="in_turn"),
+    "every activity late once more": Faults(deliver_twice="late", late_seconds=0.5),
+    "every completion lost once": Faults(drop=ALL, redeliver_seconds=0.05),
+    "killed after every activity": Faults(kill_after=ALL, kinds=ACTIVITIES),
+    "killed before every activity": Faults(kill_before=ALL, kinds=ACTIVITIES),
+    "killed at orchestrators": Faults(
+        kill_before=frozenset(range(1, 300, 5)), kill_after=frozenset(range(3, 300, 5)), kinds=ORCHESTRATORS
+    ),
+}
+FAULTS = {**SOME, **MANY} if LONG else SOME
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_payment_a_job_and_a_session_are_mended_once_whatever_happens_to_the_worker(
+    treasury: Treasury, cluster: kubernetes.KubernetesSimulator, name: str
+) -> None:
+    number = 100 + list(FAULTS).index(name)
+    treasury.declare("B")
+    payment, run = treasury.fail(number), f"nightly-dump-{number}"
+    kubernetes.a_failed_job(cluster, run, log="psycopg2.errors.DeadlockDetected: deadlock detected")
+    server, dsn = server_of(treasury.estate)
+    with a_lock(dsn, waiting=1) as holder, psycopg.connect(dsn) as bystander:
+        treasury.app.host.set_faults(FAULTS[name])
+        try:
+            told = [
+                treasury.told(f"payment {name}"),
+                kubernetes.told(treasury, "job-failed", f"job/{run}"),
+                treasury.tell(treasury.fires("sessions-blocked", name, resource=server))["signals"][0]["remediation"],
+            ]
+            results = [treasury.outcome(remediation, 400 if LONG else 180) for remediation in told]
+        finally:
+            treasury.app.host.set_faults(Faults())
+        assert [result["outcome"] for result in results] == ["fixed"] * 3, results
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            holder.execute("select 1")
+        assert bystander.execute("select 1").fetchone() == (1,), "nobody else is ended"
+        assert waiters(dsn) == 0
+    assert (treasury.files(number), treasury.requeues(payment)) == (1, 1)
+    (again,) = kubernetes.repetitions(cluster, run)
+    assert kubernetes.state(cluster, again["metadata"]["name"]) == "complete"
+    for remediation in told:
+        assert len(treasury.app.records(remediation)) == 1, "one conclusion"
+        assert len(treasury.app.events(f"{remediation}:fixed")) == 1
