@@ -27,7 +27,9 @@ def watch(work: Working) -> None:
             continue
         for hold in holds:
             _watch_target(work, hold)
-        if any(not hold.impossible and hold.begin <= now for hold in holds) and now < need.start:
+        course = work.courses.get(need.key)
+        begun = course is not None and course.begun is not None
+        if now < need.start and any(not hold.impossible and (begun or hold.begin <= now) for hold in holds):
             _readiness(work, need, holds)
 
 

@@ -62,7 +62,8 @@ def consider(scaling: Scaling, memory: Memory, facts: Facts) -> Considered:
 def wanted_levels(scaling: Scaling, memory: Memory, now: datetime) -> dict[str, State]:
     """What has to be looked at now, and the level that it should be proven to be at, by name of the target."""
     levels = {name: held.level for name, held in memory.held.items() if name in scaling.targets}
-    for name, wanted in wanted_at(scaling.holds(now, now + EARLIEST), now).items():
+    begun = {name: held.needs for name, held in memory.held.items()}
+    for name, wanted in wanted_at(scaling.holds(now, now + EARLIEST), now, begun).items():
         known = memory.held.get(name)
         levels[name] = at_least(known.before, wanted) if known else wanted
     return levels
@@ -122,7 +123,10 @@ def _progress(work: Working, target: Target, holds: Sequence[Hold], held: Held, 
                 work.measured = noted(work.measured, target.name, took)
             held = held.proven(now)
         return held
-    if (left := with_edit(work, target, held, fulfilled=outcome.fulfilled and not is_so)).edited:
+    # What was seen may be older than a change that ended meanwhile, and a fact that is missing is in motion.
+    done = outcome.fulfilled and outcome.finished is not None and outcome.finished < now
+    other = any(fact in seen.state and seen.state[fact] != value for fact, value in held.level.items())
+    if (left := with_edit(work, target, held, fulfilled=done and other)).edited:
         return left
     if outcome.fulfilled or (change.latest is not None and now >= change.latest):
         return held  # done, and waiting to be proven; or the window is over, which the alarm tells

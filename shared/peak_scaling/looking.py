@@ -25,10 +25,11 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a change stands. fulfilled: it was done, once and for all."""
+    """How a change stands. fulfilled: it was done, once and for all, at `finished`."""
 
     running: bool = False
     fulfilled: bool = False
+    finished: datetime | None = None
     failed: bool = False
     detail: str = ""
 
@@ -79,7 +80,11 @@ class Working:
 
     def active(self, target: Target) -> list[Hold]:
         """The holds that want something of the target now."""
-        return [hold for hold in self.holds if hold.target is target and hold.active(self.facts.now)]
+        held = self.held.get(target.name)
+        begun = held.needs if held else ()
+        return [
+            hold for hold in self.holds if hold.target is target and hold.active(self.facts.now, hold.need.key in begun)
+        ]
 
     def ask(self, target: Target, held: Held, change: Change) -> Held:
         """Ask for a change, unless it runs or was just tried in vain; what failed is remembered for the alarm."""

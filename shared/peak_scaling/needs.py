@@ -3,7 +3,7 @@
 Everything is computed from the calendar at each look: nothing depends on the last one having come.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil, floor
@@ -66,9 +66,10 @@ class Hold:
     until: datetime
     impossible: str = ""
 
-    def active(self, at: datetime) -> bool:
-        """Whether the target is wanted at that level now."""
-        return not self.impossible and self.begin <= at < self.until
+    def active(self, at: datetime, begun: bool = False) -> bool:
+        """Whether the target is wanted at that level now. What has begun goes on, though a shorter lead time has been
+        measured since."""
+        return not self.impossible and (begun or self.begin <= at) and at < self.until
 
 
 @dataclass
@@ -238,11 +239,16 @@ def _without(spans: Iterable[Span], gone: Sequence[Span]) -> Iterator[Span]:
             yield start, end
 
 
-def wanted_at(holds: Iterable[Hold], at: datetime) -> dict[str, State]:
-    """The larger need of all that are held at the instant, by name of the target."""
+def wanted_at(
+    holds: Iterable[Hold], at: datetime, begun: Mapping[str, Collection[str]] | None = None
+) -> dict[str, State]:
+    """The larger need of all that are held at the instant, by name of the target.
+
+    begun: keys of the peaks that each target is held for already.
+    """
     wanted: dict[str, State] = {}
     for hold in holds:
-        if hold.active(at):
-            name = hold.target.name
+        name = hold.target.name
+        if hold.active(at, begun is not None and hold.need.key in begun.get(name, ())):
             wanted[name] = merged(wanted[name], hold.level) if name in wanted else hold.level
     return wanted

@@ -124,6 +124,7 @@ def look(
         return Outcome(
             running=known.result is None and now < known.alive_until,
             fulfilled=known.result in FINAL,
+            finished=known.finished_at,
             failed=known.result in (Result.FAILED, Result.REFUSED),
             detail=known.detail,
         )

@@ -42,7 +42,7 @@ def test_on_synthetic_closes_with_noise_trend_and_gaps_it_beats_the_baseline(
     errors: dict[str, list[float]] = {name: [] for name in (BASELINE, OURS)}
     for seed in range(25):
         for name, found in errors.items():
-            test = backtest(name, closes(seed, **how), 12, first=12)
+            test = backtest(name, closes(seed, **how), 12, first=12)  # pyright: ignore[reportArgumentType]
             assert test
             found.append(test.error)
     assert mean(errors[OURS]) < at_most * mean(errors[BASELINE])
