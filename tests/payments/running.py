@@ -61,16 +61,16 @@ class Treasury(Team):
         self._file.write_text(text)
         self.app.await_that(lambda: self.api.get("/api/estate").json()["version"] != before)
 
-    def fail(self, payment: int, error: tuple[str, str] = PASSES) -> int:
-        """A payment whose job has failed, and no other failed job."""
+    def fail(self, *payments: int, error: tuple[str, str] = PASSES) -> int:
+        """Payments whose one job has failed, and no other failed job."""
         self.run("delete from queue_job where state in ('failed', 'pending')")
-        records = json.dumps({"_type": "odoo_recordset", "model": MODEL, "ids": [payment]})
+        records = json.dumps({"_type": "odoo_recordset", "model": MODEL, "ids": payments})
         return self.run(
             "insert into queue_job (uuid, model_name, method_name, state, exc_name, exc_message, records,"
             " identity_key, date_created, date_started, retry)"
             " values ('test-' || gen_random_uuid(), %s, %s, 'failed', %s, %s, %s, %s,"
             " now() at time zone 'utc', clock_timestamp() at time zone 'utc', 5) returning id",
-            MODEL, METHOD, *error, records, f"payment-{payment}",
+            MODEL, METHOD, *error, records, f"payments-{payments}",
         )[0][0]  # fmt: skip
 
     def requeue_by_hand(self, job: int) -> None:
@@ -127,8 +127,12 @@ class Treasury(Team):
         body = {"plan_hash": request["plan_hash"], "granted": granted, "note": "seen"}
         return by.post(f"/api/approvals/{request['id']}/answer", json=body)
 
+    def books(self) -> psycopg.Connection[Any]:
+        """A connection to the database, as its owner."""
+        return psycopg.connect(self._dsn(self._database))
+
     def run(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self._dsn(self._database)) as connection:
+        with self.books() as connection:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
 

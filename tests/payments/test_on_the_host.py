@@ -9,7 +9,7 @@ import pytest
 
 from local.embedded_estate import EmbeddedEstate
 from local.functions_host.faults import Faults
-from tests.payments.running import LOST, Treasury, paying, until
+from tests.payments.running import LOST, TENANT, Treasury, paying, until
 from tests.remediation import test_kubernetes as kubernetes
 from tests.remediation.test_sessions import a_lock, server_of, waiters
 
@@ -51,7 +51,7 @@ def test_a_failed_payment_job_that_nobody_declared_waits_for_another_person_howe
 
 def test_an_ambiguous_timeout_of_the_upload_is_left_to_a_human(treasury: Treasury) -> None:
     treasury.declare("B")
-    job = treasury.fail(2, LOST)
+    job = treasury.fail(2, error=LOST)
     result = treasury.outcome(treasury.told("timeout"))
     assert (result["outcome"], result["case"]) == ("escalated", "unclear-end"), result
     assert result["ask"]
@@ -102,6 +102,29 @@ def test_what_becomes_class_d_while_it_waits_is_not_done_even_though_it_was_appr
     again = treasury.outcome(treasury.told("forbidden from the beginning"))
     assert again["outcome"] == "escalated"
     assert "class D" in again["left"][0], "nobody is asked to approve it"
+
+
+def test_a_job_for_several_payments_is_applied_when_one_of_them_is(treasury: Treasury) -> None:
+    treasury.declare("B")
+    job = treasury.fail(7, 8)
+    treasury.run("insert into bank_file (payment) values (8)")
+    result = treasury.outcome(treasury.told("half of it"))
+    assert result["outcome"] == "escalated"
+    assert "the probe says that it was applied" in result["left"][0]
+    assert (treasury.requeues(job), treasury.files(7), treasury.files(8)) == (0, 0, 1)
+
+
+def test_a_cron_that_is_at_work_for_hours_is_not_overdue(treasury: Treasury) -> None:
+    treasury.run("update ir_cron set nextcall = (now() at time zone 'utc') + interval '1 day', write_uid = 2")
+    ((cron,),) = treasury.run(
+        "update ir_cron set active = true, nextcall = (now() at time zone 'utc') - interval '2 hours'"
+        " where id = (select max(id) from ir_cron) returning id"
+    )
+    with treasury.books() as running:
+        running.execute("select id from ir_cron where id = %s for update", (cron,))
+        (signal,) = treasury.tell(treasury.fires("cron-overdue", "long run", tenant=TENANT))["signals"]
+        assert treasury.outcome(signal["remediation"])["outcome"] == "nothing-wrong"
+    assert ("ir.cron.trigger", "create", (cron,)) not in treasury.odoo.calls
 
 
 def test_in_a_freeze_a_proven_job_of_class_b_needs_an_approval(treasury: Treasury) -> None:
