@@ -41,6 +41,8 @@ class NodePools:
         pool = _get(change.target)
         if pool.provisioning not in SETTLED:
             return Acted(Act.BUSY, detail=f"the pool is {pool.provisioning}")
+        if change.action == "scale" and pool.power != "Running":
+            return Acted(Act.BUSY, detail=f"the pool is {pool.power}: it has to be woken first")
         if change.action == "scale" and (fought := _fought(pool, wanted)):
             return Acted(Act.FAILED, detail=fought)
         if _empties(pool, wanted) and (held := draining.held_pods(lambda: self._connect(cluster), name)):
@@ -124,9 +126,10 @@ def _fought(pool: PoolFacts, wanted: State) -> str:
 
 
 def _least(pool: PoolFacts, wanted: State) -> int:
-    """How many nodes must be Ready. What the autoscaler adds above that is its own business, and may never come."""
-    least = wanted.get("min", pool.min)
-    return least if pool.autoscaler and isinstance(least, int) else pool.count
+    """How many nodes must be Ready. Where bounds alone are wanted, what the autoscaler adds above the least is its own
+    business, and may never come."""
+    least = wanted.get("min")
+    return least if pool.autoscaler and isinstance(least, int) and "count" not in wanted else pool.count
 
 
 def _fits(pool: PoolFacts, fact: str, value: object) -> bool:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from functions.adapters.answers import patiently, written
 from functions.adapters.targets import KubernetesTarget
-from shared.changes.change import Change, State
+from shared.changes.change import Change, Originals, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import Rate, Toll
 from shared.platforms import kubernetes_workloads, managed_clusters
@@ -88,7 +88,7 @@ class Workloads:
             if fact in wanted and _facts(now)[fact] != wanted[fact]:
                 return Verified(False, f"{fact} is {_facts(now)[fact]}")
         replicas, least = wanted.get("replicas"), wanted.get("min")
-        if isinstance(least, int) and now.ready < least:
+        if isinstance(least, int) and now.ready < least and change.originals is not Originals.GIVE_BACK:
             return Verified(False, f"{now.ready} of at least {least} pods are Ready{_why_not(now)}")
         return self._verify_pods(change, now, replicas if isinstance(replicas, int) else None)
 

@@ -115,6 +115,13 @@ def test_bounds_without_an_autoscaler_are_refused_with_the_remedy(place: Place, 
     assert "give a count instead" in refused.detail
 
 
+def test_a_pool_that_sleeps_is_woken_first(place: Place, driver: Driver) -> None:
+    place.aks.pool("worker").set_power("Stopped")
+    asked = pool(place, count=4)
+    refused = driver.services.adapters.find(asked).apply(asked, asked.after, "1")
+    assert (refused.act, refused.detail) == (Act.BUSY, "the pool is Stopped: it has to be woken first")
+
+
 def test_what_the_autoscaler_wants_above_the_peak_does_not_keep_it_from_being_ready(
     scaled: Place, driver: Driver
 ) -> None:
@@ -186,6 +193,8 @@ def test_what_sleeps_is_not_ready_for_a_peak(place: Place, driver: Driver) -> No
     seen = adapter.verify(asked, asked.after)
     assert not seen.reached
     assert seen.detail == "0 of at least 5 pods are Ready: it has none, and an autoscaler leaves that alone"
+    back = give_back("kubernetes-workload", target, min=2, max=4)
+    assert adapter.verify(back, {"min": 5, "max": 12}).reached, "bounds are given back to what sleeps, too"
 
 
 def test_bounds_without_anything_that_scales_are_refused(place: Place, driver: Driver) -> None:
