@@ -76,7 +76,7 @@ class Playing:
             self.driver.work()
             following = min(until, self.now + 10 * MINUTE if self.driver.runs or not ticks else self._next())
             while self.now < following:
-                self.now = min(following, self.now + MINUTE) if self.driver.runs else following
+                self.now = min(following, self.now + 2 * MINUTE) if self.driver.runs else following
                 self.driver.work()
                 if self.driver.runs:
                     time.sleep(0.1)  # what is real goes on in its own time

@@ -94,6 +94,8 @@ def test_a_window_that_is_missed_wholly_is_not_made_up_for_in_the_freeze_but_tol
     world.now = at(11, 22, 8)
     quickly_to(world, CLOSE_STARTS)
     assert not any(name.startswith(("server", "replica")) for _, name, _ in world.acts)
+    assert not any("flexibleServers" in run.plan.changes[0].target for run in world.driver.runs)
+    assert [entry for entry in world.entries if entry.kind == "refused"] == [], "it is not even asked for"
     (told,) = told_of(world, "capacity_late", "server parent")
     assert "the time in which it may change is over" in told
 

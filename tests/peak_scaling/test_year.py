@@ -83,6 +83,18 @@ def test_compute_that_no_window_outside_of_freezes_can_take_is_said_to_be_imposs
     assert "no window of Sun 22:00-Sun 22:30 outside of freezes" in impossible["server parent"]
 
 
+def test_no_compute_is_planned_to_change_in_a_freeze_neither_way() -> None:
+    estate, calendar = group()
+    holds = Scaling(estate, PRODUCTION, calendar).holds(START, START + timedelta(days=365))
+    changes = {(hold.need.key, edge) for hold in holds if hold.target.interrupts for edge in (hold.begin, hold.until)}
+    assert len(changes) > 20
+    for key, edge in changes:
+        frozen = [
+            each.key for each in calendar.events_between(edge, edge + timedelta(hours=1)) if "freeze" in each.kinds
+        ]
+        assert frozen == [], (key, edge)
+
+
 def test_the_difference_to_the_last_plan_names_what_changed_and_nothing_else() -> None:
     was = as_json(plan_year(*group(), START, END))
     more = group(lambda text: text.replace("main/parent: { min: 4, max: 8 }", "main/parent: { min: 5, max: 8 }"))
