@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 _ANSWER_WITHIN_SECONDS = 10
-_MAINTENANCE_DATABASE = "postgres"
 _MOST_NAMED = 3
 
 type Looks = Callable[[], Iterable[Look]]
@@ -91,15 +90,13 @@ def queues(environment: str) -> int | None:
 
 def max_connections(environment: str) -> Mapping[str, int]:
     """What each server lets in, by the server's name; one that does not answer is left out."""
+    from functions.adapters import postgres_answers
     from shared.platforms import sql
 
     found: dict[str, int] = {}
     for name, host, _ in servers(environment):
         try:
-            with sql.read_only(
-                host, _MAINTENANCE_DATABASE, statement_timeout_seconds=_ANSWER_WITHIN_SECONDS
-            ) as database:
-                found[name] = int(database.rows("select current_setting('max_connections')")[0][0])
+            found[name] = postgres_answers.max_connections(host)
         except sql.DatabaseUnavailableError:
             continue
     return found
@@ -116,9 +113,9 @@ def sizes(environment: str) -> Mapping[str, str]:
         for pool in facts.pools if facts else ():
             found[f"{cluster.id}/agentPools/{pool.name}".casefold()] = pool.size
     for server in declared.postgres.values():
-        for id in (server.id, *(replica.id for replica in server.replicas.values())):
-            if size := postgres_scaling.read(str(id)):
-                found[str(id).casefold()] = size.sku
+        for _, id in _with_replicas("", server):
+            if size := postgres_scaling.read(id):
+                found[id.casefold()] = size.sku
     for cache in declared.redis.values():
         if cache.id.kind == "microsoft.cache/redisenterprise" and (facts := redis_scaling.read(str(cache.id))):
             found[str(cache.id).casefold()] = facts.sku
@@ -191,24 +188,24 @@ def _upgrades(name: str, cluster: "Cluster", start: datetime, end: datetime) -> 
 
 
 def _answers(name: str, server: "PostgresServer") -> Iterator[Look]:
-    from shared.platforms import postgres_scaling, sql
+    from functions.adapters import postgres_answers
+    from shared.platforms import postgres_scaling
 
-    subjects = {name: str(server.id), **{f"{name}/{key}": str(one.id) for key, one in server.replicas.items()}}
-    for subject, id in subjects.items():
+    for subject, id in _with_replicas(name, server):
         found = postgres_scaling.read(id)
         if found is None or found.state != "Ready":
             yield Look("answers", subject, False, f"the server is {found.state}" if found else "there is none")
             continue
-        host = (server.host if subject == name else None) or found.host
-        try:
-            with sql.read_only(
-                host, _MAINTENANCE_DATABASE, statement_timeout_seconds=_ANSWER_WITHIN_SECONDS
-            ) as database:
-                database.rows("select 1")
-        except sql.DatabaseUnavailableError as error:
-            yield Look("answers", subject, False, f"it does not answer SQL: {error}")
-        else:
-            yield Look("answers", subject, True, f"{found.sku} answers SQL")
+        silent = postgres_answers.silence(str((server.host if subject == name else None) or found.host))
+        said = f"it does not answer SQL: {silent}" if silent else f"{found.sku} answers SQL"
+        yield Look("answers", subject, not silent, said)
+
+
+def _with_replicas(name: str, server: "PostgresServer") -> Iterator[tuple[str, str]]:
+    """The server and each of its replicas: how it is called, and its id."""
+    yield name, str(server.id)
+    for key, replica in server.replicas.items():
+        yield f"{name}/{key}", str(replica.id)
 
 
 def _redis(name: str, cache: "Redis") -> Look:
@@ -224,8 +221,7 @@ def _redis(name: str, cache: "Redis") -> Look:
 def _maintenance(name: str, server: "PostgresServer", start: datetime, end: datetime) -> Iterator[Look]:
     from shared.platforms import postgres_maintenance
 
-    subjects = {name: str(server.id), **{f"{name}/{key}": str(one.id) for key, one in server.replicas.items()}}
-    for subject, id in subjects.items():
+    for subject, id in _with_replicas(name, server):
         spans = postgres_maintenance.planned(id, start, end)
         said = ", ".join(f"{begins:%Y-%m-%d %H:%M} to {ends:%H:%M} UTC" for begins, ends in spans)
         remedy = f"Azure maintains it {said}: reschedule that"

@@ -10,6 +10,7 @@ of turn waits for its turn.
 import time
 from collections.abc import Callable, Sequence
 
+from functions.adapters import postgres_answers
 from functions.adapters.answers import arm_writes, asked, stands
 from functions.adapters.targets import subscription
 from shared.changes.change import Change, State
@@ -18,8 +19,6 @@ from shared.changes.throttling import Toll
 from shared.platforms import postgres_maintenance, postgres_scaling, sql
 from shared.platforms.postgres_scaling import PREMIUM, PREMIUM_V2, ScaleFacts, cores_of
 
-_MAINTENANCE_DATABASE = "postgres"
-_ANSWER_WITHIN_SECONDS = 5
 _LOOKS_KEPT = 200
 _KNOBS = {"iops": PREMIUM_V2, "throughput": PREMIUM_V2, "performance_tier": PREMIUM}
 _INSTEAD = {
@@ -72,7 +71,7 @@ class PostgresScaling:
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter`. Each look also notices whether the server answers, which tells what the change really cost."""
         stand = stands(postgres_scaling.operation(change.target, operation), operation)
-        if stand.act is Act.RUNNING and (silent := _silence(_get(change.target))):
+        if stand.act is Act.RUNNING and (silent := postgres_answers.silence(_get(change.target).host)):
             self._remember(change.id)
             return Acted(stand.act, stand.operation, stand.again_after, f"it does not answer SQL: {silent}")
         return stand
@@ -85,10 +84,7 @@ class PostgresScaling:
             said = ", ".join(f"{fact} is {getattr(found, fact)}" for fact in differs)
             return Verified(False, f"the server is {found.state}; {said}".rstrip("; "))
         try:
-            with sql.read_only(
-                found.host, _MAINTENANCE_DATABASE, statement_timeout_seconds=_ANSWER_WITHIN_SECONDS
-            ) as database:
-                connections = database.rows("SELECT current_setting('max_connections')")[0][0]
+            connections = postgres_answers.max_connections(found.host)
         except sql.DatabaseUnavailableError as error:
             self._remember(change.id)
             return Verified(False, f"it does not answer SQL: {error}")
@@ -166,18 +162,6 @@ def _out_of_turn(found: ScaleFacts, sku: str) -> str:
     if primary is None or cores_of(primary.sku) <= cores:
         return ""
     return f"its primary is scaled down first, and is {primary.sku}"
-
-
-def _silence(found: ScaleFacts) -> str:
-    """Why the server does not answer; empty when it does."""
-    try:
-        with sql.read_only(
-            found.host, _MAINTENANCE_DATABASE, statement_timeout_seconds=_ANSWER_WITHIN_SECONDS
-        ) as database:
-            database.rows("SELECT 1")
-    except sql.DatabaseUnavailableError as error:
-        return str(error)
-    return ""
 
 
 def _size(found: ScaleFacts) -> str:
