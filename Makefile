@@ -14,7 +14,7 @@ run: setup ## Start the embedded estate and drill a restore; ONCE=1 ends when th
 	@exec $(PY) -m local run $(if $(filter 1 true yes,$(ONCE)),--once) $(if $(ESTATE),--estate $(ESTATE))
 
 test: setup ## Run every test; ARGS="-k drill" narrows
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style, types and the layers of the design
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

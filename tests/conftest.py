@@ -9,6 +9,14 @@ import pytest
 from local.embedded_estate import EmbeddedEstate
 
 PROJECT = Path(__file__).resolve().parents[1]
+_WAITING = {"estate", "running", "many"}
+"""Fixtures whose tests wait for servers more than they compute."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that wait come first: what computes fills the gaps, and no long file is left alone at the end."""
+    waiting = {item.path for item in items if _WAITING & set(getattr(item, "fixturenames", ()))}
+    items.sort(key=lambda item: item.path not in waiting and item.path.name != "test_run.py")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def assert_failed_and_torn_down(running: App, report: dict[str, object], *words:
     assert event["type"] == "Closekeeper.BackupVerification.DrillFailed"
 
 
-def test_one_journal_line_changed_after_the_fact_is_found_and_named(estate: EmbeddedEstate, tmp_path: Path) -> None:
+def test_one_journal_line_changed_after_the_fact_is_found_and_named(running: App, estate: EmbeddedEstate) -> None:
     cluster = estate.server("production", "erp").cluster
     assert cluster is not None
     ((move, name, line, account),) = cluster.run_sql(
@@ -38,17 +38,16 @@ def test_one_journal_line_changed_after_the_fact_is_found_and_named(estate: Embe
     cluster.run_sql(change, [other, line], database="contoso")
     cluster.archive_now()  # what is not archived at the target does not come back, in Azure neither
     try:
-        with app(estate, tmp_path) as running:
-            report = running.drill("altered")
-            assert_failed_and_torn_down(running, report, name)
-            (books,) = [books for books in report["books"] if books["database"] == "contoso"]
-            assert ("hash chain", [move]) in [(finding["check"], finding["rows"]) for finding in books["findings"]]
+        report = running.drill("altered")
+        assert_failed_and_torn_down(running, report, name)
+        (books,) = [books for books in report["books"] if books["database"] == "contoso"]
+        assert ("hash chain", [move]) in [(finding["check"], finding["rows"]) for finding in books["findings"]]
     finally:
         cluster.run_sql(change, [account, line], database="contoso")
         cluster.archive_now()
 
 
-def test_a_missing_log_segment_fails_the_restore(estate: EmbeddedEstate, tmp_path: Path) -> None:
+def test_a_missing_log_segment_fails_the_restore(running: App, estate: EmbeddedEstate, tmp_path: Path) -> None:
     cluster = estate.server("production", "erp").cluster
     assert cluster is not None
     backup = cluster.take_base_backup()
@@ -62,57 +61,53 @@ def test_a_missing_log_segment_fails_the_restore(estate: EmbeddedEstate, tmp_pat
     missing, aside = after[1], tmp_path / after[1].name
     shutil.move(missing, aside)
     try:
-        with app(estate, tmp_path / "host") as running:
-            report = running.drill("gap")
-            assert_failed_and_torn_down(running, report, "the restore failed")
-            assert report["rto_seconds"] is None
+        report = running.drill("gap")
+        assert_failed_and_torn_down(running, report, "the restore failed")
+        assert report["rto_seconds"] is None
     finally:
         shutil.move(aside, missing)
 
 
-def test_a_terminated_drill_is_reaped_and_reported(estate: EmbeddedEstate, tmp_path: Path) -> None:
-    with app(estate, tmp_path) as running:
-        drill = running.start_drill("terminated")
-        running.await_progress(drill, "restoring")
-        running.terminate(drill)
-        assert running.await_drill(drill)["status"] == "terminated"
-        assert len(running.temporary_servers()) == 1
-        running.reap_until_clean()
-        record = running.await_record(drill)
-        assert record["body"]["outcome"] == "failed"
-        assert any("ended without a report" in failure for failure in record["body"]["failures"])
-        assert running.temporary_servers() == []
+def test_a_terminated_drill_is_reaped_and_reported(running: App) -> None:
+    drill = running.start_drill("terminated")
+    running.await_progress(drill, "restoring")
+    running.terminate(drill)
+    assert running.await_drill(drill)["status"] == "terminated"
+    assert len(running.temporary_servers()) == 1
+    running.reap_until_clean()
+    record = running.await_record(drill)
+    assert record["body"]["outcome"] == "failed"
+    assert any("ended without a report" in failure for failure in record["body"]["failures"])
+    assert running.temporary_servers() == []
 
 
-def test_a_create_that_comes_after_the_removal_does_not_stay(estate: EmbeddedEstate, tmp_path: Path) -> None:
-    with app(estate, tmp_path) as running:
-        report = running.drill("late-create")
-        name = report["restored_server_id"].rpartition("/")[2]
-        estate.azure.add_flexible_server(report["restored_server_id"])  # the second delivery of the create request
-        assert running.temporary_servers() == [name]
-        running.reap_until_clean()
+def test_a_create_that_comes_after_the_removal_does_not_stay(running: App, estate: EmbeddedEstate) -> None:
+    report = running.drill("late-create")
+    name = report["restored_server_id"].rpartition("/")[2]
+    estate.azure.add_flexible_server(report["restored_server_id"])  # the second delivery of the create request
+    assert running.temporary_servers() == [name]
+    running.reap_until_clean()
 
 
-def test_a_removal_that_is_refused_twice_succeeds_the_third_time(estate: EmbeddedEstate, tmp_path: Path) -> None:
-    with app(estate, tmp_path) as running:
-        refused = estate.azure.faults.add(
-            Fault(
-                service="arm",
-                method="DELETE",
-                path="-drill-",
-                times=2,
-                status=409,
-                code="ScopeLocked",
-                message="a lock",
-            )
+def test_a_removal_that_is_refused_twice_succeeds_the_third_time(running: App, estate: EmbeddedEstate) -> None:
+    refused = estate.azure.faults.add(
+        Fault(
+            service="arm",
+            method="DELETE",
+            path="-drill-",
+            times=2,
+            status=409,
+            code="ScopeLocked",
+            message="a lock",
         )
-        report = running.drill("refused-removal")
-        assert refused.applied == 2
-        assert (report["outcome"], report["removed"]) == ("passed", True)
-        assert running.temporary_servers() == []
+    )
+    report = running.drill("refused-removal")
+    assert refused.applied == 2
+    assert (report["outcome"], report["removed"]) == ("passed", True)
+    assert running.temporary_servers() == []
 
 
-def test_what_is_not_in_the_registry_is_never_removed(estate: EmbeddedEstate, tmp_path: Path) -> None:
+def test_what_is_not_in_the_registry_is_never_removed(running: App, estate: EmbeddedEstate) -> None:
     assert estate.declared.backup_verification is not None
     group = estate.declared.backup_verification.drills.resource_group
     stranger = f"{group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{STRANGER}"
@@ -120,9 +115,8 @@ def test_what_is_not_in_the_registry_is_never_removed(estate: EmbeddedEstate, tm
         stranger, tags={"closekeeper-drill": "drill:x", "closekeeper-expires": "2020-01-01"}
     )
     try:
-        with app(estate, tmp_path) as running:
-            running.fire("drill_reaper")
-            running.drill("beside-a-stranger")
+        running.fire("drill_reaper")
+        running.drill("beside-a-stranger")
     finally:
         assert estate.azure.flexible_server(stranger).state == "Ready"
 
@@ -142,13 +136,12 @@ def test_a_restore_that_hangs_fails_in_time_and_leaves_nothing(estate: EmbeddedE
         estate.azure.servers.behaviour.reset()
 
 
-def test_a_restore_that_azure_gives_up_fails_with_azures_words(estate: EmbeddedEstate, tmp_path: Path) -> None:
+def test_a_restore_that_azure_gives_up_fails_with_azures_words(running: App, estate: EmbeddedEstate) -> None:
     given_up = OperationFault(code="ServerCapacityUnavailable", message="No capacity is left in this zone.")
     estate.azure.faults.add(Fault(service="arm", method="PUT", path="-drill-", operation=given_up))
     try:
-        with app(estate, tmp_path) as running:
-            report = running.drill("given-up")
-            assert_failed_and_torn_down(running, report, "ServerCapacityUnavailable: No capacity is left in this zone.")
+        report = running.drill("given-up")
+        assert_failed_and_torn_down(running, report, "ServerCapacityUnavailable: No capacity is left in this zone.")
     finally:
         estate.azure.faults.clear()
 
@@ -158,11 +151,10 @@ def test_a_restore_that_succeeds_into_the_wrong_state_fails(estate: EmbeddedEsta
     cluster = estate.server("production", "erp").cluster
     assert cluster is not None
     cluster.archive_now()
-    real, lag = type(cluster).restore, timedelta(seconds=3)
+    real, older = type(cluster).restore, datetime.now(UTC)
 
     def restore_less(*arguments: Any, **options: Any) -> Any:
-        options["target"] = (options["target"] or datetime.now(UTC)) - lag
-        return real(*arguments, **options)
+        return real(*arguments, **options | {"target": older})
 
     ((line,),) = cluster.run_sql("select max(id) from account_move_line", database="contoso")
     change = "update account_move_line set write_date = now() at time zone 'utc' {} where id = %s"
@@ -170,7 +162,7 @@ def test_a_restore_that_succeeds_into_the_wrong_state_fails(estate: EmbeddedEsta
     with app(estate, tmp_path / "host", ESTATE_FILE=file) as running:
         type(cluster).restore = restore_less  # type: ignore[method-assign]
         try:
-            time.sleep(lag.total_seconds())
+            time.sleep(2)  # more than the RPO that is promised
             cluster.run_sql(change.format(""), [line], database="contoso")
             cluster.archive_now()
             report = running.drill("wrong-state")
@@ -184,9 +176,7 @@ OPERATION_IS_NOT_HEARD = Fault(service="arm", method="GET", path="azureAsyncOper
 
 
 @pytest.mark.parametrize("first", [CREATE_IS_NOT_HEARD, OPERATION_IS_NOT_HEARD], ids=["create", "operation"])
-def test_a_network_that_is_lost_in_the_middle_is_waited_for(
-    estate: EmbeddedEstate, tmp_path: Path, first: Fault
-) -> None:
+def test_a_network_that_is_lost_in_the_middle_is_waited_for(running: App, estate: EmbeddedEstate, first: Fault) -> None:
     """Answers that never come, before and after the effect, and a control plane that stumbles."""
     lost = [
         first,
@@ -198,12 +188,11 @@ def test_a_network_that_is_lost_in_the_middle_is_waited_for(
     for fault in lost:
         estate.azure.faults.add(fault)
     try:
-        with app(estate, tmp_path) as running:
-            report = running.drill(f"lost-network-{first.method}")
-            assert report["failures"] == []
-            assert (report["outcome"], report["removed"]) == ("passed", True)
-            assert running.temporary_servers() == []
-            assert [fault.path for fault in lost if not fault.applied] == []
-            assert len(running.records(report["id"])) == len(running.events(report["id"])) == 1
+        report = running.drill(f"lost-network-{first.method}")
+        assert report["failures"] == []
+        assert (report["outcome"], report["removed"]) == ("passed", True)
+        assert running.temporary_servers() == []
+        assert [fault.path for fault in lost if not fault.applied] == []
+        assert len(running.records(report["id"])) == len(running.events(report["id"])) == 1
     finally:
         estate.azure.faults.clear()

@@ -53,7 +53,7 @@ def changed_source(estate: EmbeddedEstate) -> Any:
 
 
 def test_the_copy_has_what_a_restore_does_not_carry(
-    estate: EmbeddedEstate, changed_source: Server, tmp_path: Path
+    running: App, estate: EmbeddedEstate, changed_source: Server
 ) -> None:
     def look(copy: Server) -> dict[str, Any]:
         assert copy.cluster is not None
@@ -66,19 +66,18 @@ def test_the_copy_has_what_a_restore_does_not_carry(
             "firewall": dict(copy.firewall_rules),
         }
 
-    with app(estate, tmp_path) as running:
-        seen, report = during_checks(running, estate, look, key="carried")
-        assert report["outcome"] == "passed", report["failures"]
-        assert seen["work_mem"] == [("7MB",)]
-        assert seen["extensions"] == "amcheck,pg_trgm"
-        assert seen["administrators"] == ["dba-team"]
-        assert seen["tags"]["closekeeper-drill"] == report["id"]
-        assert seen["network"]["publicNetworkAccess"] == "Disabled"
-        assert seen["network"]["delegatedSubnetResourceId"].endswith("/subnets/drills")
-        assert seen["firewall"] == {}
-        assert "parameter work_mem = 7168" in report["carried"]
-        assert "in the subnet" in report["isolation"]
-        assert running.temporary_servers() == []
+    seen, report = during_checks(running, estate, look, key="carried")
+    assert report["outcome"] == "passed", report["failures"]
+    assert seen["work_mem"] == [("7MB",)]
+    assert seen["extensions"] == "amcheck,pg_trgm"
+    assert seen["administrators"] == ["dba-team"]
+    assert seen["tags"]["closekeeper-drill"] == report["id"]
+    assert seen["network"]["publicNetworkAccess"] == "Disabled"
+    assert seen["network"]["delegatedSubnetResourceId"].endswith("/subnets/drills")
+    assert seen["firewall"] == {}
+    assert "parameter work_mem = 7168" in report["carried"]
+    assert "in the subnet" in report["isolation"]
+    assert running.temporary_servers() == []
 
 
 def test_without_a_network_only_the_app_is_let_in(estate: EmbeddedEstate, tmp_path: Path) -> None:
@@ -103,18 +102,17 @@ def test_without_a_network_only_the_app_is_let_in(estate: EmbeddedEstate, tmp_pa
         source.network = private
 
 
-def test_a_geo_restore_proves_the_paired_region_as_far_as_it_is(estate: EmbeddedEstate, tmp_path: Path) -> None:
+def test_a_geo_restore_proves_the_paired_region_as_far_as_it_is(running: App, estate: EmbeddedEstate) -> None:
     estate.azure.servers.behaviour.geo_backup_lag = timedelta(seconds=2)
     try:
-        with app(estate, tmp_path) as running:
-            seen, report = during_checks(
-                running, estate, lambda copy: (copy.location, copy.network), key="geo", kind="geo-restore"
-            )
-            assert seen[0] == report["location"] == "northeurope"
-            assert "vnet-erp-neu" in seen[1]["delegatedSubnetResourceId"]
-            assert (report["outcome"], report["kind"]) == ("passed", "geo-restore")
-            assert report["rpo_objective_seconds"] == 3600
-            assert running.temporary_servers() == []
+        seen, report = during_checks(
+            running, estate, lambda copy: (copy.location, copy.network), key="geo", kind="geo-restore"
+        )
+        assert seen[0] == report["location"] == "northeurope"
+        assert "vnet-erp-neu" in seen[1]["delegatedSubnetResourceId"]
+        assert (report["outcome"], report["kind"]) == ("passed", "geo-restore")
+        assert report["rpo_objective_seconds"] == 3600
+        assert running.temporary_servers() == []
     finally:
         estate.azure.servers.behaviour.reset()
 

@@ -14,7 +14,7 @@ from tests.shutdown_schedules.running import AUDIENCE, Declaration, Running, qui
 NEVER = "0 0 0 1 1 *"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("estate")
     declared = Declaration(folder / "estate.yaml")

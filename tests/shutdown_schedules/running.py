@@ -166,6 +166,14 @@ class Running(App):
         )
         return [record for record in records if record["kind"] == kind]
 
+    def story(self) -> str:
+        """What was done, in the order of time."""
+        records = sorted(self.evidence_of("applied"), key=lambda record: record["time"])
+        return "\n".join(
+            f"{record['time']} {record['subject']} {record['body']['observed']} > {record['body']['wanted']}"
+            for record in records
+        )
+
     def transitions(self) -> Counter[str]:
         """What was done to the environment by the records, such as `power Ready > Stopped`."""
         bodies = [record["body"] for record in self.evidence_of("applied")]

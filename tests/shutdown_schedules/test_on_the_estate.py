@@ -87,7 +87,7 @@ def test_a_compressed_week_converges_loses_no_original_and_does_each_thing_once(
             "power Ready > Stopped": 6,
             "power Stopped > Ready": 5,
         }
-    ), "each transition once; the nodes were woken, and the server put back, once more"
+    ), f"each transition once; the nodes were woken, and the server put back, once more\n{running.story()}"
     accepted = [call.path for call in running.estate.azure.arm.calls if call.status == 202]
     asked = Counter(path.rpartition("/")[2] for path in accepted if "/pg-staging/" in path)
     assert asked == {"stop": 6, "start": 5}, "Azure was asked as often"

@@ -1,4 +1,4 @@
-"""One blob service for the whole area."""
+"""One blob service for each file, since its settings are those of the process."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from tests.tiering_apply.world import Documents, Service, service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with service(tmp_path_factory.mktemp("blobs")) as started:
         yield started

@@ -1,7 +1,7 @@
 """Runs of the whole app: planned from a listing, applied through the gate, on record."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -107,10 +107,13 @@ def test_a_worker_that_is_killed_midway_moves_nothing_twice(running_app: App, do
     assert tallies["already so"]["blobs"] > 0
 
 
-def test_messages_that_come_twice_move_nothing_twice(running_app: App, documents: Documents) -> None:
+@pytest.mark.parametrize("twice", ["in_turn", "together"])
+def test_messages_that_come_twice_move_nothing_twice(
+    running_app: App, documents: Documents, twice: Literal["in_turn", "together"]
+) -> None:
     due = fill(documents, 400)
-    running_app.host.set_faults(Faults(deliver_twice="in_turn"))
-    report = running_app.run("twice")
+    running_app.host.set_faults(Faults(deliver_twice=twice))
+    report = running_app.run(f"twice {twice}")
     assert report["outcome"] == "completed"
     assert set(running_app.proxy.moved().values()) == {1}
     assert sorted(running_app.proxy.moved()) == due
