@@ -64,6 +64,7 @@ def _declared(now: datetime) -> dict[str, Any]:
     """What the estate says; without one in force the page still shows the rest, and why."""
     from functions import sleep_steps
     from functions.backup_looks import newest_standings
+    from functions.peak_views import peaks
     from functions.sleep_state import environments_that_sleep
     from shared.estate.problems import EstateInvalidError
     from shared.estate.source import EstateUnavailableError
@@ -78,6 +79,7 @@ def _declared(now: datetime) -> dict[str, Any]:
         "coming": calendar.events_between(now, now + _DAYS_AHEAD),
         "missing_feeds": calendar.missing_feeds,
         "environments": [sleep_steps.summary(name, now) for name in environments_that_sleep()],
+        "peaks": peaks(now),
         "backups": newest_standings(),
         "tiering": tiering_steps.latest(),
         "overdue": [one for one in drill_requests.covered_servers(now) if one.overdue],
