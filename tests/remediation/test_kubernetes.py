@@ -75,10 +75,10 @@ def repetitions(cluster: KubernetesSimulator, name: str) -> list[dict[str, Any]]
     return [job for job in jobs if (job["metadata"].get("annotations") or {}).get("closekeeper.io/rerun-of") == uid]
 
 
-def told(team: Team, symptom: str, what: str) -> str:
+def told(team: Team, symptom: str, what: str, fault: str = "") -> str:
     """The remediation of a fault that is told of now."""
     cluster = str(team.estate.environments["production"].clusters["main"].id)
-    alert = team.fires(symptom, what, resource=cluster, namespace=NAMESPACE, object=what)
+    alert = team.fires(symptom, fault or what, resource=cluster, namespace=NAMESPACE, object=what)
     (signal,) = team.tell(alert)["signals"]
     return signal["remediation"]
 
@@ -224,7 +224,7 @@ def test_what_does_not_come_up_elsewhere_is_restarted(
     with remediating(estate, tmp_path, stage="staging") as team:
         _crash(cluster, "web", plan)
         cluster.kubelets.plans.clear()  # what it needs is there by now, but its pods wait longer and longer
-        result = team.outcome(told(team, "start-stuck", "deployment/web"))
+        result = team.outcome(told(team, "start-stuck", "deployment/web", fault="elsewhere"))
     assert (result["outcome"], result["case"]) == ("fixed", "stuck"), result
     template = cluster.get(DEPLOYMENTS, NAMESPACE, "web")["spec"]["template"]
     assert template["metadata"]["annotations"]["closekeeper.io/restarted"]
