@@ -1,6 +1,6 @@
 """Everything that decides about the blobs of one storage account, as plain data. Times are aware UTC."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -96,7 +96,7 @@ class AccountRules:
     """Containers with an immutability policy of their own: how long after its creation a blob stays immutable."""
 
     verified: VerifiedBackups = ()
-    documents: frozenset[str] = frozenset()
+    documents: Set[str] = frozenset()
     """Containers with the attachments of databases, to which restored books refer whatever their age; their folders
     with a class of their own hold something else."""
 

@@ -58,7 +58,9 @@ class Holds:
 
     def _is_document(self) -> pl.Expr:
         # Which files a database refers to only the database knows: Odoo deletes those that nothing refers to.
-        other = [f"{name}/{folder}" for name in self._rules.documents for folder in self._rules.containers[name].folders]
+        other = [
+            f"{name}/{folder}" for name in self._rules.documents for folder in self._rules.containers[name].folders
+        ]
         return (
             ~is_former()
             & any_of(pl.col("path").str.starts_with(f"{name}/") for name in self._rules.documents)

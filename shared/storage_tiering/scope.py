@@ -67,7 +67,7 @@ def account_rules(
         held_containers=held_containers,
         immutable_for=immutable_for or {},
         verified=verified,
-        documents=frozenset(_documents(estate, str(place.storage[account].id))),
+        documents=place.storage[account].containers.keys() & {*_documents(estate, str(place.storage[account].id))},
         at_hand=at_hand,
         native=native,
     )
