@@ -71,6 +71,9 @@ def _watch_target(work: Working, hold: Hold) -> None:
     if now < hold.begin:
         return
     if is_ready(work, hold):
+        if (lost := _lost(work, hold)) is not None:
+            left = need.start - now
+            work.tell("capacity_lost", about, **_about(need, left), name=target.name, detail=lost)
         if any(f"{kind}/{about}" in work.told for kind in ("capacity_late", "capacity_missing")):
             left = need.start - now
             said = (
@@ -101,6 +104,14 @@ def is_ready(work: Working, hold: Hold) -> bool:
     if held is None or held.edited or merged(held.level, hold.level) != held.level:
         return False
     return any(each.ready and merged(each.level, hold.level) == each.level for each in held.stretches)
+
+
+def _lost(work: Working, hold: Hold) -> str | None:
+    """What is seen of a target that was proven at its present level and is not any more, while nothing of it moves."""
+    held, seen = work.held[hold.target.name], work.facts.seen.get(hold.target.name)
+    if held.ready is None or seen is None or seen.state is None or seen.ready is not False:
+        return None
+    return seen.detail if all(fact in seen.state for fact in held.level) else None
 
 
 def _readiness(work: Working, need: Need, holds: Sequence[Hold]) -> None:
@@ -134,6 +145,8 @@ def _look(work: Working, hold: Hold) -> Look:
     if hold.impossible:
         return Look("target", target.name, False, hold.impossible)
     if is_ready(work, hold):
+        if (lost := _lost(work, hold)) is not None:
+            return Look("target", target.name, False, f"it was ready and is not any more: {lost}")
         return Look("target", target.name, True, f"at {shown(work.held[target.name].level)}")
     if work.facts.now < hold.begin:
         return Look("target", target.name, None, f"begins at {hold.begin:%Y-%m-%d %H:%M} UTC")

@@ -121,3 +121,15 @@ def test_a_failed_change_is_told_with_its_reason_and_tried_again(world: World) -
     (late,) = told_of(world, "capacity_late", "server parent")
     assert "QuotaExceeded" in late
     assert world.state["server parent"]["sku"] == "Standard_D16ds_v5"
+
+
+def test_capacity_that_was_ready_and_is_lost_is_told() -> None:
+    world = World(at(11, 25, 15), *group())
+    world.pass_to(at(11, 25, 18))
+    world.capacity["pool main/worker"] = 7
+    world.tick()
+    world.tick()
+    lost = told_of(world, "capacity_lost", "pool main/worker")
+    assert any("period-close" in each and "7 of 10 nodes are Ready" in each for each in lost)
+    looks = tending.remembered(world.services.store, PRODUCTION).courses["period-close/default/2026-11-28"].looks
+    assert [look.ok for look in looks if look.subject == "pool main/worker"] == [False]
