@@ -31,7 +31,7 @@ _TABLES = {"queue.job": "queue_job", "ir.cron": "ir_cron", "ir.cron.trigger": "i
 _PROTECTED = {"uuid", "name", "date_created", "model_name", "method_name", "func_string", "channel_method_name",
               "job_function_id", "records", "args", "kwargs"}  # fmt: skip
 _GUARD = "ir.actions.server"
-_GUARD_ID = 4711
+GUARD_ID = 4711
 _PUBLIC = {"search_read", "search_count", "read", "create", "write", "requeue", "button_done"}
 _WORK_SECONDS = 0.02
 _ADMIN = 2
@@ -145,7 +145,7 @@ class OdooServer:
             )
             connection.execute(
                 "insert into ir_model_data (module, name, model, res_id) values ('closekeeper', 'requeue', %s, %s)",
-                (_GUARD, _GUARD_ID),
+                (_GUARD, GUARD_ID),
             )
 
     # --- protocols
@@ -228,7 +228,7 @@ class OdooServer:
 
     def _guarded_requeue(self, database: str, ids: Sequence[int], context: Mapping[str, Any]) -> bool:
         """What the server action of docs/job-remediation.md does, in one transaction as in Odoo."""
-        if list(ids) != [_GUARD_ID]:
+        if list(ids) != [GUARD_ID]:
             raise RefusedError("MissingError", "Record does not exist or has been deleted.")
         job = int(context["closekeeper_job"])
         with psycopg.connect(self._dsn(database), row_factory=dict_row) as connection:

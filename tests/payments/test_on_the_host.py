@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
 from local.embedded_estate import EmbeddedEstate
 from local.functions_host.faults import Faults
-from tests.payments.running import LOST, TENANT, Treasury, paying, until
+from local.odoo_server import GUARD_ID as GUARD
+from shared.job_remediation.odoo_jobs import attempt_of
+from shared.platforms.odoo import Endpoint, Odoo, OdooUserError
+from tests.payments.running import KEY, LOST, TENANT, Treasury, paying, until
 from tests.remediation import test_kubernetes as kubernetes
 from tests.remediation.test_sessions import a_lock, server_of, waiters
 
@@ -104,6 +107,25 @@ def test_what_becomes_class_d_while_it_waits_is_not_done_even_though_it_was_appr
     assert "class D" in again["left"][0], "nobody is asked to approve it"
 
 
+@pytest.mark.parametrize("version", [18, 19], ids=["xml-rpc", "json-2"])
+def test_odoo_lets_the_diagnosed_attempt_through_once(
+    treasury: Treasury, estate: EmbeddedEstate, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+    job = treasury.fail(version)
+    ((started, database),) = treasury.run("select date_started, current_database() from queue_job where id = %s", job)
+    odoo = Odoo(Endpoint(treasury.odoo.url, version, database, "closekeeper", KEY))
+    other = {"closekeeper_job": job, "closekeeper_attempt": attempt_of(started - timedelta(seconds=1))}
+    with pytest.raises(OdooUserError, match="not in the attempt"):
+        odoo.call("ir.actions.server", "run", [GUARD], context=other)
+    asked = {"closekeeper_job": job, "closekeeper_attempt": attempt_of(started)}
+    odoo.call("ir.actions.server", "run", [GUARD], context=asked)
+    with pytest.raises(OdooUserError, match="not in the attempt"):
+        odoo.call("ir.actions.server", "run", [GUARD], context=asked)
+    until(lambda: treasury.state(job) == "done")
+    assert (treasury.files(version), treasury.requeues(job)) == (1, 1)
+
+
 def test_a_job_for_several_payments_is_applied_when_one_of_them_is(treasury: Treasury) -> None:
     treasury.declare("B")
     job = treasury.fail(7, 8)
@@ -142,8 +164,9 @@ def test_in_a_freeze_a_proven_job_of_class_b_needs_an_approval(treasury: Treasur
 
 SOME = {
     "every activity twice at once, out of order": Faults(deliver_twice="together", shuffle_seconds=0.05, seed=7),
-    "killed after some activities": Faults(kill_after=frozenset(range(3, 300, 8)), kinds=ACTIVITIES),
-    "killed before some activities": Faults(kill_before=frozenset(range(5, 300, 9)), kinds=ACTIVITIES),
+    "killed before and after some activities": Faults(
+        kill_before=frozenset(range(5, 300, 16)), kill_after=frozenset(range(12, 300, 16)), kinds=ACTIVITIES
+    ),
 }
 MANY = {
     "every activity twice in turn": Faults(deliver_twice="in_turn"),
