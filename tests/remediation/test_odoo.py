@@ -225,30 +225,6 @@ def test_a_dead_payment_job_is_never_touched(team: Team, books: Books, server: O
     assert len(server.calls) == calls
 
 
-def test_the_poll_finds_failed_and_dead_jobs_that_no_alert_told_of_once(
-    team: Team, books: Books, server: OdooServer
-) -> None:
-    _a_cron(books, "test.overdue-unseen", active=True, late="2 hours")
-    failed = books.fail_jobs("res.partner", "compute_statistics", [21, 22], TRANSIENT)
-    books.run("update queue_job set date_started = now() at time zone 'utc' where id = any(%s)", failed)
-    before = len(server.done)
-    titles = {f"Queue jobs of {TENANT} failed", f"Crons of {TENANT} are overdue"}
-
-    def found() -> list[dict[str, Any]]:
-        team.app.fire("remediation_reconcile")
-        team.app.await_idle()
-        listed = team.api.get("/api/remediations", params={"open": "false"}).json()["value"]
-        mine = [one for one in listed if one["outcome"] and one["title"] in titles]
-        return mine if {one["symptom"] for one in mine} >= {"queue-jobs-failed", "cron-overdue"} else []
-
-    told_of = team.app.await_that(found, 120)
-    assert {one["outcome"] for one in told_of} == {"fixed"}, told_of
-    assert books.states(failed) == ["done", "done"]
-    again = team.app.await_that(found, 60)
-    assert [one["occurrences"] for one in again] == [1] * len(told_of), "nothing is told twice"
-    assert sorted(each.job for each in server.done[before:]) == sorted(failed), "each once"
-
-
 def test_an_overdue_cron_is_triggered_and_runs(team: Team, books: Books, server: OdooServer) -> None:
     cron = _a_cron(books, "test.overdue", active=True, late="2 hours")
     result = told(team, "cron-overdue", "overdue")
