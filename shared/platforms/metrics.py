@@ -67,7 +67,7 @@ def read(
     }
     if split_by:
         query["$filter"] = f"{split_by} eq '*'"
-    answer = resource_manager.get(f"{resource_id}/providers/Microsoft.Insights/metrics", API, **query) or {}
+    answer = resource_manager.get(f"{resource_id}/providers/Microsoft.Insights/metrics", API, query) or {}
     return [
         Series(str(metric["name"]["value"]), _dimension(series), _points(series, aggregation))
         for metric in answer.get("value") or ()

@@ -20,12 +20,14 @@ _PUBLIC_CLOUD = "https://management.azure.com"
 _SCOPE = "https://management.azure.com/.default"
 
 
-def get(path: str, api_version: str, *, retries: int | None = None, **query: str) -> dict[str, Any] | None:
+def get(
+    path: str, api_version: str, query: Mapping[str, str] | None = None, *, retries: int | None = None
+) -> dict[str, Any] | None:
     """The resource at that path, None when there is none (404). Raises azure.core's HttpResponseError, AzureError.
 
     retries: how often it is asked again, where the usual ten times over minutes would hold up what matters more.
     """
-    return _send("GET", _base() + path, {**query, "api-version": api_version}, retries=retries)
+    return _send("GET", _base() + path, {**(query or {}), "api-version": api_version}, retries=retries)
 
 
 def pages(path: str, api_version: str, **query: str) -> Iterator[dict[str, Any]]:

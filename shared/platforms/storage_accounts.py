@@ -38,7 +38,7 @@ class AccountFacts:
 
 def get(account_id: str) -> AccountFacts | None:
     """The account, None when there is none of that id. Raises azure.core's AzureError."""
-    account = resource_manager.get(account_id, API_VERSION, **{"$expand": "geoReplicationStats"})
+    account = resource_manager.get(account_id, API_VERSION, {"$expand": "geoReplicationStats"})
     if account is None:
         return None
     service = f"{account_id}/blobServices/default"

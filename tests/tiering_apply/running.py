@@ -58,7 +58,11 @@ storage_tiering:
   rehydration: {{ longest: 30d, budget: 10 }}
 changes:
   gates:
-    production: {{ approval_for: [irreversible, financial], attempts_per_target: 100 per 1d, verify_every: 1s, retry_after: 1s }}
+    production:
+      approval_for: [irreversible, financial]
+      attempts_per_target: 100 per 1d
+      verify_every: 1s
+      retry_after: 1s
 """
 
 
