@@ -1,22 +1,25 @@
 """Ending a PostgreSQL session that blocks others: that very one, while it still is as it was diagnosed."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from functions import estate_in_force
 from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import Rate, Toll
 from shared.platforms import postgres_servers, postgres_sessions, sql
-
-_RATE = Rate(1, timedelta(seconds=30))
 
 
 class PostgresSessionEnder:
     """`end` on a `postgres-session`, by the target SERVER//sessions/PID@START and the identity in `before`."""
 
     def tolls(self, change: Change) -> Sequence[Toll]:
-        """See `Adapter.tolls`: one session in half a minute of one server, so that what follows can be seen."""
-        return [Toll(f"postgres-sessions/{_server(change)}", _RATE)]
+        """See `Adapter.tolls`: one session of one server in a while, so that what follows can be seen."""
+        from shared.estate.policies.job_remediation import Sessions
+
+        declared = estate_in_force.get().job_remediation
+        policy = declared.sessions if declared else Sessions()
+        return [Toll(f"postgres-sessions/{_server(change)}", Rate(1, policy.one_in))]
 
     def read_state(self, change: Change) -> State:
         """See `Adapter.read_state`."""

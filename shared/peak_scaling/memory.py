@@ -91,7 +91,8 @@ class Memory:
     """All that is remembered of an environment.
 
     courses: by key of the peak. told: notices that were given, so that each is given once. measured: seconds that
-    scaling took, by name of the target, the newest last. instance: where the last plan runs.
+    scaling took, by name of the target, the newest last. instance: where the last plan runs. looked_at: when the newest
+    look began.
     """
 
     held: Mapping[str, Held] = field(default_factory=dict[str, Held])
@@ -100,6 +101,7 @@ class Memory:
     notices: tuple[Notice, ...] = ()
     measured: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
     instance: str | None = None
+    looked_at: datetime | None = None
 
     def without_old(self, now: datetime) -> "Memory":
         """Without what was told long ago, and peaks that are over and reported."""

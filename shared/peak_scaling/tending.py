@@ -113,7 +113,10 @@ def look(
     looks: Callable[[str], Sequence[Look]],
     quotas: Callable[[str], Sequence[Look]],
 ) -> Considered:
-    """Consider what was seen (all of it after `now`), and remember it. Two looks at once are one after the other."""
+    """Consider what was seen (all of it after `now`), and remember it. Two looks at once are one after the other.
+
+    A look that began before one that is remembered decides nothing: what it saw may be the other's doing.
+    """
     store, environment = services.store, scaling.environment
     result: list[Considered] = []
 
@@ -133,9 +136,12 @@ def look(
         return claims.originals_of(store, environment, target).verdicts(AUTOMATION, state)
 
     def considered(known: Memory | None) -> Memory:
+        if known is not None and known.looked_at is not None and now < known.looked_at:
+            result[:] = [Considered(known)]
+            return known
         facts = Facts(now=now, seen=seen, outcome=outcome, verdicts=verdicts, queue=queue, looks=looks, quotas=quotas)
         result[:] = [consider(scaling, known or Memory(), facts)]
-        return result[0].memory
+        return replace(result[0].memory, looked_at=now)
 
     store.update(memory_name(environment), Memory, considered)
     return result[0]

@@ -113,12 +113,14 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """All that is remembered of an environment. `notices` wait to be recorded."""
+    """All that is remembered of an environment. `notices` wait to be recorded; `looked_at` is when the newest look
+    began."""
 
     sleepers: Mapping[str, Sleeper] = field(default_factory=dict[str, Sleeper])
     habits: Mapping[str, Habit] = field(default_factory=dict[str, Habit])
     notices: tuple[Notice, ...] = ()
     attempt: Attempt | None = None
+    looked_at: datetime | None = None
 
 
 def found(known: Sleeper | None, condition: Condition, seen: Seen, now: datetime, zone: ZoneInfo) -> Sleeper:

@@ -42,7 +42,11 @@ def look(
     running: bool = False,
     requested: bool = False,
 ) -> Considered:
-    """Consider what was seen (all of it after `now`), and remember it. Two looks at once are one after the other."""
+    """Consider what was seen (all of it after `now`), and remember it. Two looks at once are one after the other.
+
+    A look that began before one that is remembered decides nothing: what was declared and asked for when it began is
+    old, and what it saw may be the other's doing.
+    """
     store = services.store
     asked = overrides(store)
     result: list[Considered] = []
@@ -55,6 +59,9 @@ def look(
         return claims.originals_of(store, sleep.environment, target).found_by(AUTOMATION)
 
     def considered(known: Memory | None) -> Memory:
+        if known is not None and known.looked_at is not None and now < known.looked_at:
+            result[:] = [Considered(known, ())]
+            return known
         facts = Facts(
             now=now,
             seen=seen,
@@ -66,7 +73,7 @@ def look(
             original=original,
         )
         result[:] = [sleep.consider(known or Memory(), facts)]
-        return result[0].memory
+        return replace(result[0].memory, looked_at=now)
 
     store.update(memory_name(sleep.environment), Memory, considered)
     return result[0]

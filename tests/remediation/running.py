@@ -1,7 +1,7 @@
 """The app with an estate whose limits are short enough for a test, and alerts as Azure sends them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ def quick_estate(estate: EmbeddedEstate, folder: Path, *, stage: str = "producti
         "waiting": "1s",
         "idle_in_transaction_tight": "1s",
         "waiting_tight": "1s",
+        "one_in": "2s",
     }
     gates = declared.setdefault("changes", {}).setdefault("gates", {})
     gates["production"] = {
@@ -98,3 +99,13 @@ class Team:
         answer: httpx.Response = self.app.patiently(lambda: self.api.get(f"/api/remediations/{remediation}"))
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def reconciled(self, holds: Callable[[], Any], seconds: float = 90) -> Any:
+        """Fire the poll, as its timer does again and again, until that holds."""
+
+        def fire_and_ask() -> Any:
+            self.app.fire("remediation_reconcile")
+            self.app.await_idle()
+            return holds()
+
+        return self.app.await_that(fire_and_ask, seconds)

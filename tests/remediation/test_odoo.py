@@ -23,9 +23,9 @@ TRANSIENT = ("psycopg2.errors.SerializationFailure", "could not serialize access
 class Books:
     """The tenant's database, as its owner sees it."""
 
-    def __init__(self, estate: EmbeddedEstate) -> None:
+    def __init__(self, estate: EmbeddedEstate, tenant: str = TENANT) -> None:
         environment = estate.environments["production"]
-        self.tenant = environment.tenants[TENANT]
+        self.tenant = environment.tenants[tenant]
         cluster = estate.server("production", self.tenant.database.server).cluster
         assert cluster is not None
         self.dsn = cluster.dsn
@@ -237,6 +237,28 @@ def test_a_cron_that_odoo_deactivated_is_active_again(team: Team, books: Books, 
     result = told(team, "cron-deactivated", "deactivated")
     assert result["case"] == "deactivated", result
     assert books.run("select active from ir_cron where id = %s", cron) == [(True,)]
+
+
+def test_what_no_alert_told_of_is_found_and_repaired(team: Team, estate: EmbeddedEstate, server: OdooServer) -> None:
+    """In the books of a tenant of whom nobody said anything."""
+    other = Books(estate, "fabrikam")
+    server.serve(other.name)
+    server.install_guard(other.name)
+    jobs = other.fail_jobs("res.partner", "compute_statistics", [1, 2], TRANSIENT)
+    cron = _a_cron(other, "test.forgotten", active=False, late="2 hours")
+
+    def repaired() -> dict[str, str]:
+        listed = team.api.get("/api/remediations", params={"open": "false"}).json()["value"]
+        found = {one["symptom"]: one["outcome"] for one in listed if one["tenant"] == "fabrikam"}
+        return found if len(found) > 1 and all(found.values()) else {}
+
+    found = team.reconciled(repaired)
+    assert found == {"queue-jobs-failed": "fixed", "cron-deactivated": "fixed"}
+    assert other.states(jobs) == ["done"] * 2
+    assert other.run("select active from ir_cron where id = %s", cron) == [(True,)]
+    done = [each.job for each in server.done if each.job in jobs]
+    team.reconciled(lambda: True)
+    assert sorted(done) == sorted(jobs), "each once, however often it is looked"
 
 
 def _a_cron(books: Books, name: str, *, active: bool, late: str) -> int:

@@ -300,6 +300,22 @@ def test_repeated_ticks_are_one_plan() -> None:
     assert len(staging.runs) == 1
 
 
+def test_a_look_that_began_before_another_one_decides_nothing() -> None:
+    """It began in the night, took its time, and saw what the morning's look had woken."""
+    staging = asleep_since_friday()
+    staging.pass_to(utc("2026-11-23T05:25"))
+    slow = staging.now
+    staging.pass_to(utc("2026-11-23T06:00"))
+    assert staging.asleep() == set()
+    morning, staging.now = staging.now, slow
+    late = staging.tick()
+    assert (late.changes, late.unwanted) == ((), {})
+    staging.now = morning
+    staging.pass_to(utc("2026-11-23T07:00"))
+    assert staging.asleep() == set()
+    assert not [each for each in staging.entries if each.kind in ("woken_by_azure", "woken_by_person")]
+
+
 def _is_about(staging: Staging, entry: Entry, target: str) -> bool:
     known = staging.services.store.get(f"executions/{entry.body['change_id']}", Execution)
     return known is not None and known.change.target == target

@@ -100,6 +100,9 @@ class Sessions(Declared):
     waiting_tight: Duration = timedelta(seconds=30)
     """The same, while the finance calendar tightens."""
 
+    one_in: Duration = timedelta(seconds=30)
+    """Of one server, one session is ended in so long, so that what follows can be seen."""
+
     protected_users: tuple[RoleName, ...] = ()
     """Roles whose sessions are never ended. Those of the platform and of replication never are."""
 
