@@ -195,6 +195,8 @@ def _remember(now: datetime, missing: dict[str, str]) -> None:
     """Keep what could not be looked at, and tell it once, when it begins."""
 
     def remembered(before: Polled | None) -> Polled:
+        if before is not None and now < before.at:  # this poll began before one that has ended: the newer word stands
+            return before
         since = before.missing if before else {}
         kept = {place: (since[place][0] if place in since else now, why) for place, why in sorted(missing.items())}
         return Polled(now, kept)
