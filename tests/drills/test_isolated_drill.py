@@ -158,4 +158,5 @@ def test_a_copy_is_kept_harmless_until_its_time_and_then_removed(estate: Embedde
         )
         assert removal["body"]["removed"] == report["restored_server_id"]
         assert datetime.now(UTC) > datetime.fromisoformat(report["kept"]["until"])
-        assert running.drill("after-the-kept-one")["outcome"] == "passed", "the turn was given back"
+        after = running.drill("after-the-kept-one")
+        assert after["outcome"] == "passed", f"the turn was given back: {after['failures']}"

@@ -1,6 +1,7 @@
 """Queue jobs and crons of Odoo: failed in a real database, repaired through Odoo's external API, verified."""
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -285,7 +286,7 @@ def client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Odoo:
     """The app's own client, by either protocol."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+    _trust(monkeypatch, estate)
     return Odoo(Endpoint(server.url, request.param, books.name, "closekeeper", KEY))
 
 
@@ -317,7 +318,7 @@ def test_a_wrong_key_is_refused_and_never_shown(server: OdooServer, estate: Embe
         wrong = Endpoint(server.url, version, books.name, "closekeeper", "a-wrong-key")
         assert "a-wrong-key" not in repr(wrong)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+            _trust(patch, estate)
             with pytest.raises(OdooRefusedError) as refused:
                 Odoo(wrong).read("queue.job", [1], ("state",))
         assert "a-wrong-key" not in str(refused.value)
@@ -326,7 +327,7 @@ def test_a_wrong_key_is_refused_and_never_shown(server: OdooServer, estate: Embe
 def test_an_answer_that_is_lost_is_told_as_lost_and_the_call_is_made_once(
     estate: EmbeddedEstate, server: OdooServer, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+    _trust(monkeypatch, estate)
     client = Odoo(Endpoint(server.url, 18, books.name, "closekeeper", KEY))
     (job,) = books.fail_jobs("res.partner", "compute_statistics", [1], TRANSIENT)
     server.faults.silent["requeue"] = 1
@@ -334,3 +335,9 @@ def test_an_answer_that_is_lost_is_told_as_lost_and_the_call_is_made_once(
     with pytest.raises(OdooSilentError):
         client.call("queue.job", "requeue", [job])
     assert server.calls[before:] == [("queue.job", "requeue", (job,))], "asked once, though nobody answered"
+
+
+def _trust(patch: pytest.MonkeyPatch, estate: EmbeddedEstate) -> None:
+    """As in a process of the app: what was trusted when a page was first opened in this one is forgotten."""
+    patch.setenv("SSL_CERT_FILE", str(estate.authority.bundle))
+    patch.setattr(urllib.request, "_opener", None)

@@ -92,8 +92,15 @@ class Running(App):
         return self.patiently(lambda: self.api.get("/api/environments/staging")).json()
 
     def tick(self) -> None:
+        """One tick, to its end: Azure never lets two of one timer overlap."""
+        before = self._ticks()
         self.fire("shutdown_schedules_tick")
+        self.await_that(lambda: self._ticks() > before, 120)
         self.await_idle()
+
+    def _ticks(self) -> int:
+        log = (self.host.config.data / "logs" / "host.jsonl").read_text()
+        return log.count("Executed 'Functions.shutdown_schedules_tick'")
 
     def until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         """Tick until it is so."""
