@@ -33,7 +33,7 @@ def check(simulation: Simulation) -> None:
     assert simulation.world.effects == before, "what was fulfilled is not done again over a human's edit"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**9))
 def test_two_plans_that_share_changes_deliver_everything_twice_and_late(seed: int) -> None:
     simulation = Simulation(seed, [Plan.of([A, SAME_TARGET, B, C, D]), Plan.of([B, C]), Plan.of([A])])
@@ -43,7 +43,7 @@ def test_two_plans_that_share_changes_deliver_everything_twice_and_late(seed: in
     assert {run.progress.result for run in results} == {Result.SUCCEEDED}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**9))
 def test_processes_die_at_any_blob_operation(seed: int) -> None:
     simulation = Simulation(seed, [Plan.of([A, SAME_TARGET, B, C]), Plan.of([A])], crashes=0.02)
@@ -51,7 +51,7 @@ def test_processes_die_at_any_blob_operation(seed: int) -> None:
     check(simulation)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**9))
 def test_targets_are_busy_or_lose_the_connection_before_or_after_the_effect(seed: int) -> None:
     simulation = Simulation(seed, [Plan.of([A, SAME_TARGET, B]), Plan.of([A])], crashes=0.005, faults=0.3)
@@ -59,7 +59,7 @@ def test_targets_are_busy_or_lose_the_connection_before_or_after_the_effect(seed
     check(simulation)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**9))
 def test_an_approval_is_used_once_by_each_change_whatever_comes_twice(seed: int) -> None:
     simulation = Simulation(seed, [Plan.of([A, NEEDY]), Plan.of([NEEDY])], crashes=0.005)
@@ -67,7 +67,7 @@ def test_an_approval_is_used_once_by_each_change_whatever_comes_twice(seed: int)
     check(simulation)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**9))
 def test_a_class_never_has_more_attempts_than_its_budget_however_many_want_the_last_one(seed: int) -> None:
     policy = replace(

@@ -1,7 +1,6 @@
 """Restore drills for real: the app on the host, a server restored from base backup and log, evidence in Azurite."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +10,7 @@ import pytest
 from local.embedded_estate import EmbeddedEstate
 from local.functions_host.faults import Faults
 from tests.drills.running import App, app, declare
+from tests.long import variants
 
 
 def assert_one_clean_drill(running: App, drill: str, report: dict[str, object]) -> None:
@@ -76,7 +76,7 @@ def test_the_schedule_starts_the_drill_that_is_due_once(estate: EmbeddedEstate, 
         assert running.await_listed(1) == [drill]
 
 
-@pytest.mark.parametrize("how", ["in_turn", "together", "late"])
+@pytest.mark.parametrize("how", variants(["together"], ["in_turn", "late"]))
 def test_every_activity_twice_is_one_drill(running: App, how: Literal["in_turn", "together", "late"]) -> None:
     running.host.set_faults(Faults(deliver_twice=how))
     drill = running.start_drill(f"twice-{how}")
@@ -96,9 +96,10 @@ WORK_ITEMS = 20
 """The least that a drill consists of, however fast the restore and the removal are."""
 APART = 4
 """Every so manieth work item meets a death of the worker."""
-KILLS = [(1, "before"), (3, "after")]
-if os.environ.get("CLOSEKEEPER_TEST_LONG"):
-    KILLS = [(first, when) for first in range(1, APART + 1) for when in ("before", "after")]
+KILLS = variants(
+    [(1, "before"), (3, "after")],
+    [(3, "before"), (1, "after"), *((first, when) for first in (2, 4) for when in ("before", "after"))],
+)
 
 
 @pytest.mark.parametrize(("first", "when"), KILLS)

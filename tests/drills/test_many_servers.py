@@ -2,7 +2,7 @@
 
 So many PostgreSQL clusters are more than a laptop carries: the sources are resources over one real cluster.
 What is restored is real each time: a base backup, its log, a server of its own. How many were alive is counted from
-the simulator's own log of lives, not from what the app says. 16 servers; DRILL_SERVERS=50 for the long run.
+the simulator's own log of lives, not from what the app says. 10 servers; DRILL_SERVERS=50 for the long run.
 """
 
 import os
@@ -18,7 +18,7 @@ from local.embedded_estate import EmbeddedEstate
 from local.functions_host.faults import Faults
 from tests.drills.running import App, app
 
-SERVERS, AT_ONCE = int(os.environ.get("DRILL_SERVERS", "16")), 4
+SERVERS, AT_ONCE = int(os.environ.get("DRILL_SERVERS", "10")), 4
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups"
 SERVER = f"{GROUP}/rg-erp/providers/Microsoft.DBforPostgreSQL/flexibleServers"
 

@@ -19,6 +19,7 @@ from local.functions_host.faults import Faults
 from tests.drills.running import App, app
 from tests.dumps.encrypting import encrypt, identity
 from tests.dumps.making import dump, flip
+from tests.long import variants
 
 KEY = X25519PrivateKey.generate()
 
@@ -254,7 +255,7 @@ def _proven_at(dumps: Dumps) -> datetime | None:
     return datetime.fromisoformat(server["proven_at"]) if server["proven_at"] else None
 
 
-@pytest.mark.parametrize("how", ["together", "late"])
+@pytest.mark.parametrize("how", variants(["together"], ["late"]))
 def test_every_activity_twice_is_one_verification(estate: EmbeddedEstate, tmp_path: Path, how: str) -> None:
     with app(estate, tmp_path / "host", Faults(deliver_twice=how)) as running:  # type: ignore[arg-type]
         dumps = Dumps(running, tmp_path)

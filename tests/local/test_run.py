@@ -65,7 +65,7 @@ def test_two_runs_side_by_side_tell_the_story_to_its_end(tmp_path: Path) -> None
     [
         (signal.SIGINT, "stays up until Ctrl-C"),
         (signal.SIGTERM, "The books of contoso"),
-        (signal.SIGKILL, "asking for the restore"),
+        (signal.SIGKILL, "The books of contoso"),
     ],
 )
 def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path, ending: signal.Signals, moment: str) -> None:

@@ -10,7 +10,7 @@ from shared.estate.policies.job_remediation import Job, JobClass
 from tests.payments.bank import LOST, PASSES, By
 from tests.payments.simulation import Case, Payments
 
-SEEDS = 2_000 if os.environ.get("CLOSEKEEPER_TEST_LONG") else 20
+SEEDS = 2_000 if os.environ.get("CLOSEKEEPER_TEST_LONG") else 12
 A_PROOF = "was-paid"
 B, C, D = (Job(repeat=letter, proof=A_PROOF) for letter in (JobClass.B, JobClass.C, JobClass.D))
 UNDECLARED = Job(repeat=JobClass.C)

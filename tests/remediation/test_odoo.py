@@ -14,6 +14,7 @@ from local.embedded_estate import EmbeddedEstate
 from local.odoo_server import OdooServer, Work
 from shared.platforms.odoo import Endpoint, Odoo, OdooRefusedError, OdooSilentError, OdooUserError
 from tests.drills.running import app
+from tests.long import variants
 from tests.remediation.running import Team, quick_estate
 
 TENANT = "contoso"
@@ -181,7 +182,7 @@ def older_runner(books: Books) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("older_runner")
-@pytest.mark.parametrize("state", ["started", "enqueued"])
+@pytest.mark.parametrize("state", variants(["started"], ["enqueued"]))
 def test_jobs_whose_worker_is_gone_are_marked_as_failed_and_done_one_first(
     team: Team, books: Books, server: OdooServer, state: str
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from local.functions_host import Faults
+from tests.long import variants
 from tests.tiering_apply.running import DATA, App, app
 from tests.tiering_apply.world import Documents, Service
 
@@ -107,7 +108,7 @@ def test_a_worker_that_is_killed_midway_moves_nothing_twice(running_app: App, do
     assert tallies["already so"]["blobs"] > 0
 
 
-@pytest.mark.parametrize("twice", ["in_turn", "together"])
+@pytest.mark.parametrize("twice", variants(["together"], ["in_turn"]))
 def test_messages_that_come_twice_move_nothing_twice(
     running_app: App, documents: Documents, twice: Literal["in_turn", "together"]
 ) -> None:
