@@ -4,10 +4,10 @@ Browsers send them without scripts. Whoever is logged in could be made to send o
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,40 +18,36 @@ from functions.shutdown_schedules import sleep_later, stay_awake
 from shared.identity import Person
 
 
-@dataclass(frozen=True, slots=True)
-class Forms:
-    """What a page with forms needs: what goes before and after their address, and what makes twice the same as once."""
-
-    root: str
-    query: str
-    key: str
-
-
 class SleepForm(BaseModel):
-    """What a person fills in. `key` is the page's: a form that is sent twice asks once."""
+    """What a person fills in. `key` is the page's: a form that is sent twice asks once.
+
+    The form is sent to the page's own address, so that the function key in it stands nowhere in the page.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    environment: str = Field(min_length=1, max_length=200)
     act: Literal["wake", "later"]
     reason: str = Field(min_length=1, max_length=2000)
     hours: int = Field(ge=1, le=7 * 24)
     key: str = Field(min_length=1, max_length=64)
 
 
-def forms(call: Call) -> Forms | None:
-    """The forms that the caller may see: none for who holds only a key, since who asked must be known."""
-    root = "../../" if "name" in call.path else ""  # the page is the answer to a form, too
-    return Forms(root, _query(call), uuid4().hex) if isinstance(call.caller, Person) else None
+def form_key(call: Call) -> str:
+    """What makes sending a form of this page twice the same as once; empty for who may see no forms, since who holds
+    only a key does not say who asks."""
+    return uuid4().hex if isinstance(call.caller, Person) else ""
 
 
 async def submitted(call: Call, shown: Callable[[str], Awaitable[str]]) -> Answer:
     """Do what the form asks for; then back to the page. `shown` is the page with a notice of what is wrong."""
     try:
-        await _done(call, _form(call))
+        form = _form(call)
+        await _done(call, form)
     except Problem as problem:
         said = "; ".join(f"{field.lstrip('/')}: {message}" for field, message in problem.errors)
         return page(await shown(said or problem.detail), problem.status)
-    return Answer(None, 303, {"Location": f"../../status{_query(call)}#{call.path['name']}"})
+    return Answer(None, 303, {"Location": f"status{_query(call)}#{quote(form.environment)}"})
 
 
 def _form(call: Call) -> SleepForm:
@@ -71,7 +67,7 @@ def _form(call: Call) -> SleepForm:
 
 
 async def _done(call: Call, form: SleepForm) -> None:
-    asked, name = replace(call, headers={**call.headers, "idempotency-key": form.key}), call.path["name"]
+    asked, name = replace(call, headers={**call.headers, "idempotency-key": form.key}), form.environment
     if form.act == "wake":
         until = datetime.now(UTC) + timedelta(hours=form.hours)
         await stay_awake(asked, name, form.reason, until, woken=True, end="hours")

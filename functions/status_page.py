@@ -13,7 +13,7 @@ from functions.change_execution import services
 from functions.later import later
 from functions.pages import page
 from functions.routing import Answer, Call, Route, add_routes
-from functions.status_forms import forms, submitted
+from functions.status_forms import form_key, submitted
 from shared.changes import governance
 from shared.identity import Role
 
@@ -45,7 +45,7 @@ def _page(now: datetime, call: Call, notice: str = "") -> str:
     facts: dict[str, Any] = {
         "now": now,
         "caller": call.caller.name,
-        "forms": forms(call),
+        "form_key": form_key(call),
         "notice": notice,
         "switch": governance.stop_switch(governed),
         "approvals": [one for one in governance.list_approvals(governed) if one.state(now) == "pending"],
@@ -107,7 +107,7 @@ add_routes(
         Route(
             "post_sleep",
             "POST",
-            "status/environments/{name}",
+            "status",
             Role.READER,
             "The status page's form: wake, or sleep later.",
             _post_sleep,
