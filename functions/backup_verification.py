@@ -313,12 +313,16 @@ def drill_conclude(conclusion: object) -> object:
 @blueprint.timer_trigger(arg_name="timer", schedule="%DRILL_REAPER_SCHEDULE%")
 @blueprint.durable_client_input(client_name="client")
 async def drill_reaper(timer: func.TimerRequest, client: Any) -> None:
-    """Remove what drills left behind: after a terminate, a lost orchestration, or a create that came late."""
+    """Remove what drills left behind: after a terminate, a lost orchestration, or a create that came late.
+
+    A drill that this task hub never knew is left its time: it may be another app's that shares our state, such as a
+    deployment slot with a hub of its own.
+    """
     now = datetime.now(UTC)
     for entry in await asyncio.to_thread(steps.entries_to_look_after, now):
         state = await client.get_orchestration_state(entry.plan.id)
-        running = state is not None and state.runtime_status.name in _RUNNING
-        if running and now < entry.plan.expires_at:
+        at_work = entry.evidence is None if state is None else state.runtime_status.name in _RUNNING
+        if at_work and now < entry.plan.expires_at:
             continue
         await asyncio.to_thread(steps.reap, entry, now)
     await _give_back_lost_turns(client)

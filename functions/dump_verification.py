@@ -62,8 +62,11 @@ async def dump_verification_tick(timer: func.TimerRequest, client: Any) -> None:
     for plan in await asyncio.to_thread(lambda: list(dump_looks.due(datetime.now(UTC)))):
         await _start(client, plan)
     for entry in await asyncio.to_thread(lambda: list(dump_steps.left_behind())):
-        if not await _is_running(client, entry.plan.id):
-            await asyncio.to_thread(dump_steps.reap, entry)
+        if await _is_running(client, entry.plan.id):
+            continue
+        if entry.evidence is None and await _may_be_anothers(client, entry.plan):
+            continue
+        await asyncio.to_thread(dump_steps.reap, entry)
 
 
 async def start_dump_drill(client: Any, environment: str, server: str, key: str, now: datetime) -> str:
@@ -99,6 +102,12 @@ async def _start(client: Any, plan: "DumpPlan") -> str:
 async def _is_running(client: Any, instance: str) -> bool:
     state = await client.get_orchestration_state(instance, fetch_payloads=False)
     return state is not None and state.runtime_status.name in {"RUNNING", "PENDING", "SUSPENDED"}
+
+
+async def _may_be_anothers(client: Any, plan: "DumpPlan") -> bool:
+    """Whether an app with a task hub of its own, such as a deployment slot, may be working on it."""
+    known = await client.get_orchestration_state(plan.id, fetch_payloads=False) is not None
+    return not known and datetime.now(UTC) < plan.requested_at + 2 * _PATIENCE
 
 
 # --- API -------------------------------------------------------------------------------------------------------------

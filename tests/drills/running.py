@@ -183,6 +183,8 @@ def app(estate: EmbeddedEstate, data: Path, faults: Faults | None = None, **sett
         "ANCHORS_SCHEDULE": never,
         "BACKUP_INVENTORY_SCHEDULE": never,
         "BACKUP_VERIFICATION_SCHEDULE": never,
+        "DRILL_REAPER_SCHEDULE": never,
+        "DUMP_VERIFICATION_SCHEDULE": never,
         "REMEDIATION_POLL_SCHEDULE": never,
     }
     config = HostConfig(PROJECT, data, settings=estate.settings() | by_hand | settings, faults=faults or Faults())

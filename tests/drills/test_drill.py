@@ -92,6 +92,18 @@ def test_completions_that_are_lost_and_late_are_one_drill(estate: EmbeddedEstate
         assert_one_clean_drill(running, drill, report)
 
 
+def test_an_app_with_a_task_hub_of_its_own_leaves_anothers_drill_alone(
+    running: App, estate: EmbeddedEstate, tmp_path: Path
+) -> None:
+    """As the deployment slot of an app does, that shares its state: its reaper does not know the drill."""
+    with app(estate, tmp_path) as slot:
+        drill = running.start_drill("anothers")
+        running.await_progress(drill, "restoring")
+        slot.fire("drill_reaper")
+        slot.await_idle()
+        assert_one_clean_drill(running, drill, running.await_drill(drill)["report"])
+
+
 WORK_ITEMS = 20
 """The least that a drill consists of, however fast the restore and the removal are."""
 APART = 4
