@@ -39,10 +39,8 @@ def asked(request: Callable[[], str]) -> Acted:
     return Acted(Act.RUNNING, operation=url) if url else Acted(Act.DONE)
 
 
-def stands(operation: Operation, url: str, again: Callable[[], str] | None = None) -> Acted:
-    """How a long operation stands. One that failed for want of capacity is asked for by `again`, until time is up: the
-    target already shows what was asked of it, so a new attempt of the change would find nothing to do.
-    """
+def stands(operation: Operation, url: str, *, waits: bool = False) -> Acted:
+    """How a long operation stands. `waits`: one that failed for want of capacity is asked for again while time is."""
     match operation.standing:
         case Standing.RUNNING:
             wait = max(operation.again_after or _SHORTEST_LOOK, _SHORTEST_LOOK)
@@ -53,12 +51,9 @@ def stands(operation: Operation, url: str, again: Callable[[], str] | None = Non
             return Acted(Act.DONE, detail="Azure no longer knows the operation: the state itself will tell")
         case Standing.FAILED:
             said = f"{operation.code}: {operation.message}"
-            if again is None or not operation.code.startswith(_CAPACITY):
-                return Acted(Act.FAILED, detail=said)
-            answer = asked(again)
-            if answer.act is Act.FAILED:
-                return answer
-            return Acted(Act.RUNNING, operation=answer.operation or url, again_after=_CAPACITY_PAUSE, detail=said)
+            if waits and operation.code.startswith(_CAPACITY):
+                return Acted(Act.SHORT, again_after=_CAPACITY_PAUSE, detail=said)
+            return Acted(Act.FAILED, detail=said)
 
 
 def reached(facts: State, wanted: State, provisioning: str) -> State:

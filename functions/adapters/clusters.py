@@ -52,10 +52,7 @@ class Clusters:
 
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter`."""
-        again = managed_clusters.start if change.action == "wake" else managed_clusters.stop
-        return stands(
-            managed_clusters.operation(change.target, operation), operation, again=lambda: again(change.target)
-        )
+        return stands(managed_clusters.operation(change.target, operation), operation, waits=True)
 
     def verify(self, change: Change, wanted: State) -> Verified:
         """See `Adapter`: stopped when Azure says so; running when the API answers, too."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functions.adapters import draining
 from functions.adapters.answers import arm_writes, asked, patiently, reached, stands, unreachable
 from functions.adapters.targets import split_pool, subscription
-from shared.changes.change import Change, Originals, State
+from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import AKS_AGENT_POOL_WRITES, Toll
 from shared.platforms import managed_clusters
@@ -51,12 +51,8 @@ class NodePools:
 
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter`."""
-        cluster, name = split_pool(change.target)
-        return stands(
-            managed_clusters.operation(cluster, operation),
-            operation,
-            again=lambda: managed_clusters.change_pool(cluster, name, lambda now: _once_more(change, now)),
-        )
+        cluster, _ = split_pool(change.target)
+        return stands(managed_clusters.operation(cluster, operation), operation, waits=True)
 
     def verify(self, change: Change, wanted: State) -> Verified:
         """See `Adapter`: the pool has settled, and its nodes are Ready, or gone."""
@@ -107,13 +103,6 @@ def request(now: PoolFacts, wanted: State) -> Mapping[str, object]:
                 pass  # Azure says which bound is missing
     again = set(wanted) if now.provisioning == "Failed" else set[str]()
     return {fact: value for fact, value in after.items() if value != before[fact] or fact in again}
-
-
-def _once_more(change: Change, now: PoolFacts) -> Mapping[str, object]:
-    """What is still wanted; where originals are given back, only the pool itself knows by now what that was."""
-    if change.originals is Originals.GIVE_BACK:
-        return {"power": now.power}
-    return request(now, change.after) or {"power": now.power}
 
 
 def _fought(pool: PoolFacts, wanted: State) -> str:

@@ -125,11 +125,12 @@ def _acted(progress: Progress, answer: ActAnswer, now: datetime) -> Progress:
             return _record(progress, "applied", body, now) if acts else progress
         case Act.RUNNING:
             acts = progress.phase is Phase.ACT
-            progress = replace(progress, phase=Phase.POLL, operation=outcome.operation, changed=True)
+            said = outcome.detail or progress.detail
+            progress = replace(progress, phase=Phase.POLL, operation=outcome.operation, changed=True, detail=said)
             return _later(_record(progress, "applied", body, now) if acts else progress, outcome, now)
         case Act.BUSY if progress.phase is Phase.POLL:
             return _next_attempt(progress, outcome.detail or "the operation ended without effect", now)
-        case Act.BUSY:
+        case Act.BUSY | Act.SHORT:
             return _later(progress, outcome, now)
         case Act.FAILED:
             return _failed(progress, outcome.detail or "the act failed", now)
@@ -204,7 +205,7 @@ def _later(progress: Progress, outcome: Acted, now: datetime) -> Progress:
         deadline=progress.deadline or _never(now),
     )
     if moment is None:
-        return _failed(progress, f"out of time: {outcome.detail or 'it did not end'}", now)
+        return _failed(progress, f"out of time: {outcome.detail or progress.detail or 'it did not end'}", now)
     return _sleep(replace(progress, tries=tries), moment)
 
 

@@ -148,7 +148,33 @@ def poll(services: Services, change_id: str, run: int, operation: str) -> ActAns
     if known is None:
         return ActAnswer(current=False)
     _keep_alive(services, known, services.clock())
-    return ActAnswer(acted=services.adapters.find(known.change).poll(known.change, operation))
+    outcome = services.adapters.find(known.change).poll(known.change, operation)
+    if outcome.act is Act.SHORT:
+        outcome = _once_more(services, known, replace(outcome, act=Act.RUNNING, operation=operation))
+    return ActAnswer(acted=outcome)
+
+
+def _once_more(services: Services, known: Execution, waiting: Acted) -> Acted:
+    """Ask for capacity that was not there once more, after a pause and as the gate allows.
+
+    It is the same attempt. Meanwhile its place is free: what waits for capacity holds up nothing else.
+    """
+    store, change, now = services.store, known.change, services.clock()
+    policy = _policy(services, change.environment)
+    if known.delivery is None or claims.hold_place(store, change, known.run, policy, 0, now, again=False):
+        claims.give_back_place(store, change, known.run)
+        return waiting
+    attempt_id = _attempt_id(change.id, known.run, known.delivery.attempt)
+    inputs, decision = _decide(services, known, attempt_id)
+    if decision.outcome is not Outcome.ALLOW or decision.dry_run:
+        return replace(waiting, detail=f"{waiting.detail}; {decision.sentence}")
+    if not claims.hold_place(store, change, known.run, policy, inputs.targets, now, again=True):
+        return waiting
+    outcome = services.adapters.find(change).apply(change, known.wanted or change.after, attempt_id)
+    if outcome.act is not Act.BUSY:
+        return outcome
+    claims.give_back_place(store, change, known.run)
+    return replace(waiting, again_after=outcome.again_after or waiting.again_after, detail=outcome.detail)
 
 
 def verify(services: Services, change_id: str, run: int) -> Checked:

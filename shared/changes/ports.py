@@ -20,12 +20,14 @@ class Act(StrEnum):
     DONE: the outside system has done it; whether the wanted state is real is for verification to say.
     RUNNING: it goes on outside; poll its operation.
     BUSY: refused for now (409, 429, 503) and nothing happened; try again.
+    SHORT: it ended for want of capacity, which may be there in a while: nothing goes on outside; ask again then.
     FAILED: refused for good, or ended without success; trying again cannot help.
     """
 
     DONE = "done"
     RUNNING = "running"
     BUSY = "busy"
+    SHORT = "short"
     FAILED = "failed"
 
 

@@ -56,8 +56,9 @@ class Held:
         return replace(self, stretches=(*self.stretches, Stretch(level, now)), tried=None, times=0)
 
     def proven(self, now: datetime) -> "Held":
-        """Seen to be real."""
-        return replace(self, stretches=(*self.stretches[:-1], replace(self.stretches[-1], ready=now)))
+        """Seen to be real: what was tried has come true, and the next change waits for none of it."""
+        real = replace(self.stretches[-1], ready=now)
+        return replace(self, stretches=(*self.stretches[:-1], real), tried=None, times=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ import pytest
 
 from shared.changes import executor
 from shared.changes.change import Change, Originals
+from shared.changes.claims import STOP_SWITCH
 from shared.changes.execution import Delivery, Execution, Result
 from shared.changes.gate import Decision, Outcome
 from shared.changes.limits import Places
 from shared.changes.originals import Originals as Saved
+from shared.changes.overrides import StopSwitch
 from shared.changes.policy import Limits, Policy
 from shared.changes.ports import Act, Services
 from shared.changes.progress import Gated
@@ -161,6 +163,43 @@ def test_polling_keeps_the_run_and_its_place_alive(desk: Desk) -> None:
     assert ReasonCode.TARGET_BUSY in [reason.code for reason in desk.decision(rival).reasons]
     desk.now += 60 * MINUTE
     assert desk.decision(rival).outcome is Outcome.ALLOW, "nothing was heard of it for longer than its lease"
+
+
+def test_what_waits_for_capacity_holds_up_nobody_and_asks_again_only_as_the_gate_allows(desk: Desk) -> None:
+    """One may act at once. `short` ends each operation for want of capacity."""
+    desk.world.set_rules(replace(POLICY, limits=Limits(per_environment=1)))
+    change, other = ready(desk, a_change(action="slow-set", apply_within=5 * 60 * MINUTE)), a_change("other")
+    with desk.world.changed("a") as target:
+        target["short"] = True
+    asked = executor.act(desk.services, change.id, 1, 1).acted
+    assert asked is not None
+
+    def poll() -> executor.Acted:
+        acted = executor.poll(desk.services, change.id, 1, asked.operation or "").acted
+        assert acted is not None
+        return acted
+
+    assert poll() == executor.Acted(Act.RUNNING, asked.operation, detail="no capacity")
+    ready(desk, other)
+    assert "no capacity; waits until" in poll().detail, "the place is the other's"
+    assert len(desk.world.effects("a")) == 1
+    executor.finish(desk.services, other.id, 1, Result.SUCCEEDED, "")
+
+    switch = StopSwitch(pulled=True, by="olga", at=desk.now, reason="wait")
+    desk.services.store.update(STOP_SWITCH, StopSwitch, lambda _: switch)
+    assert "stop switch" in poll().detail
+    assert len(desk.world.effects("a")) == 1
+    desk.services.store.update(STOP_SWITCH, StopSwitch, lambda _: replace(switch, pulled=False))
+
+    assert poll().act is Act.RUNNING
+    assert len(desk.world.effects("a")) == 2, "asked again"
+    assert poll() == executor.Acted(Act.RUNNING, asked.operation, detail="no capacity"), "in vain: its place is free"
+    with desk.world.changed("a") as target:
+        target["short"] = False
+    for _ in range(4):
+        acted = poll()
+    assert acted.act is Act.DONE
+    assert executor.verify(desk.services, change.id, 1).verified.reached
 
 
 def test_who_lost_its_place_to_another_does_not_act(desk: Desk) -> None:

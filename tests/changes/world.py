@@ -170,7 +170,7 @@ class Setter:
 
 
 class SlowSetter(Setter):
-    """Sets facts by an operation that is over at its third poll."""
+    """Sets facts by an operation that is over at its third poll, or while `short` never, for want of capacity."""
 
     def take_effect(self, target: dict[str, Any], wanted: State, key: str) -> None:
         target["operation"] = {"key": key, "wanted": dict(wanted), "polls": 0}
@@ -180,6 +180,8 @@ class SlowSetter(Setter):
 
     def poll(self, change: Change, operation: str) -> Acted:
         with self.world.changed(change.target) as target:
+            if target.get("short"):
+                return Acted(Act.SHORT, detail="no capacity")
             running = target["operation"]
             running["polls"] += 1
             if running["polls"] < 3:

@@ -76,10 +76,19 @@ class Playing:
             self.driver.work()
             following = min(until, self.now + 10 * MINUTE if self.driver.runs or not ticks else self._next())
             while self.now < following:
-                self.now = min(following, self.now + 2 * MINUTE) if self.driver.runs else following
-                self.driver.work()
                 if self.driver.runs:
-                    time.sleep(0.1)  # what is real goes on in its own time
+                    self._pass(min(following - self.now, 2 * MINUTE))
+                else:
+                    self.now = following
+                self.driver.work()
+
+    def _pass(self, span: timedelta) -> None:
+        """Time for the app and for the clusters; servers and Azure's operations go on in their own."""
+        self.now += span
+        for (environment, _), cluster in self.estate.clusters.items():
+            if environment == PRODUCTION:
+                cluster.advance(span.total_seconds())
+        time.sleep(0.1)
 
     def _next(self) -> datetime:
         """The next time at which something may be different."""

@@ -20,10 +20,11 @@ def at(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2026, month, day, hour, minute, tzinfo=UTC)
 
 
-def targets_are_ready(play: Playing, peak: str) -> bool:
-    """Whether every target of the peak was proven at the last look."""
+def assert_targets_are_ready(play: Playing, peak: str) -> None:
+    """Every target of the peak was proven at the last look."""
     looks = [look for look in play.memory.courses[peak].looks if look.check == "target"]
-    return bool(looks) and all(look.ok for look in looks)
+    assert looks
+    assert [look for look in looks if not look.ok] == []
 
 
 @pytest.mark.skipif(
@@ -50,7 +51,7 @@ def test_the_month_end_of_november_2026(tmp_path: Path) -> None:
         assert play.found()["ScaledObject odoo/queue-depth"]["minReplicaCount"] == 20
         play.pass_to(at(11, 24, 15))
         assert play.found()["pool main/worker"]["min"] == 8
-        assert targets_are_ready(play, "payroll-germany/germany/2026-11-25")
+        assert_targets_are_ready(play, "payroll-germany/germany/2026-11-25")
 
         # The parent's pool gets three of its four nodes, until somebody at Azure finds another one.
         azure.clusters.behaviour.capacity["parent"] = 3
@@ -61,7 +62,7 @@ def test_the_month_end_of_november_2026(tmp_path: Path) -> None:
         azure.clusters.behaviour.capacity.clear()
         play.pass_to(at(11, 25, 21))
         assert any("pool main/parent" in each for each in play.told("capacity_recovered"))
-        assert targets_are_ready(play, CLOSE), play.memory.courses[CLOSE].looks
+        assert_targets_are_ready(play, CLOSE)
         assert play.found()["pool main/worker"] == {"auto": True, "min": 10, "max": 30}
         assert play.found()["pool main/parent"] == {"auto": True, "min": 4, "max": 8}
         (no_go,) = [each for each in play.told("peak_not_ready") if each.startswith(CLOSE)]
