@@ -56,12 +56,21 @@ class Originals:
         return replace(self, layers=layers)
 
     def verdicts(self, owner: str, observed: State) -> dict[str, Verdict]:
-        """What giving back would do to each fact that `owner` holds."""
-        return {
+        """What giving back would do to each fact that `owner` holds.
+
+        A bound cannot go back beyond the other one where a human has set that: it is left alone as well.
+        """
+        verdicts = {
             fact: _verdict(stack, owner, observed, fact)
             for fact, stack in self.layers.items()
             if any(layer.owner == owner for layer in stack)
         }
+        found = self.found_by(owner)
+        for fact, edited in (("max", "min"), ("min", "max")):
+            bounds = {fact: found.get(fact), edited: observed.get(edited)}
+            if (verdicts.get(fact), verdicts.get(edited)) == (Verdict.GIVE_BACK, Verdict.EDITED) and _cross(bounds):
+                verdicts[fact] = Verdict.EDITED
+        return verdicts
 
     def to_give_back(self, owner: str, observed: State) -> dict[str, Json]:
         """The facts to set, and to what, so that the target is as `owner` found it. Others are left alone."""
@@ -123,6 +132,11 @@ def _verdict(stack: tuple[Layer, ...], owner: str, observed: State, fact: str) -
     if _same(observed[fact], layer.found):
         return Verdict.ALREADY
     return Verdict.GIVE_BACK if _is_ours(observed[fact], layer) else Verdict.EDITED
+
+
+def _cross(bounds: State) -> bool:
+    least, most = bounds["min"], bounds["max"]
+    return isinstance(least, int) and isinstance(most, int) and least > most
 
 
 def _is_ours(value: Json, layer: Layer) -> bool:

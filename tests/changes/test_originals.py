@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,22 @@ def test_what_was_found_is_given_back_where_it_still_is_what_we_set() -> None:
     assert known.verdicts("night", now) == {"n": Verdict.GIVE_BACK, "min": Verdict.EDITED, "max": Verdict.ALREADY}
     assert known.to_give_back("night", now) == {"n": 3}
     assert known.released("night") == Originals("t")
+
+
+@pytest.mark.parametrize(
+    ("edited", "given_back"),
+    [
+        ({"min": 16, "max": 40}, {}),  # six at most cannot go with sixteen at least
+        ({"min": 6, "max": 40}, {"max": 6}),
+        ({"min": 12, "max": 1}, {}),
+        ({"min": 12, "max": 20}, {"min": 2}),
+    ],
+)
+def test_a_bound_is_left_alone_where_it_cannot_go_with_the_one_that_a_human_set(
+    edited: dict[str, Any], given_back: dict[str, Any]
+) -> None:
+    known = saved(Originals("t"), "peak", {"min": 2, "max": 6}, {"min": 12, "max": 40})
+    assert known.to_give_back("peak", edited) == given_back
 
 
 def test_a_second_sleep_does_not_save_the_sleep_as_the_original() -> None:

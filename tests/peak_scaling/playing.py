@@ -34,6 +34,8 @@ class Playing:
 
     def __init__(self, estate: EmbeddedEstate, now: datetime) -> None:
         self.estate, self.now = estate, now
+        for budget in (estate.azure.clusters.rates, estate.azure.throttle):
+            budget.monotonic = lambda: time.monotonic() + (self.now - now).total_seconds()
         self.entries: list[Entry] = []
         real = change_services.services()
         self.services = replace(real, clock=lambda: self.now, recorder=self, publisher=None)
