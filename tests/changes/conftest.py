@@ -61,7 +61,7 @@ class Running:
         return [record["kind"] for record in sorted(mine, key=lambda record: record["time"])]
 
 
-def until[T](read: Callable[[], T], accept: Callable[[T], object] = bool, seconds: float = 30) -> T:
+def until[T](read: Callable[[], T], accept: Callable[[T], object] = bool, seconds: float = 90) -> T:
     """Read until the value is accepted; fails with the last value."""
     deadline = time.monotonic() + seconds
     while True:

@@ -101,7 +101,7 @@ def test_an_approval_binds_to_the_plan_that_was_shown_and_wakes_it(app: Running)
     until(lambda: app.world.effects("free"))
     for instance in instances:
         app.wake(instance)
-    assert app.ended("approved", seconds=20)["approved"].result is Result.SUCCEEDED
+    assert app.ended("approved", seconds=90)["approved"].result is Result.SUCCEEDED
     kinds = app.kinds(change)
     assert sorted(kinds[:2]) == ["approval_requested", "gate_decision"]
     assert kinds[2:] == ["gate_decision", "applied", "verified"]

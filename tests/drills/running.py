@@ -78,7 +78,7 @@ class App:
         """The end of the host's log."""
         return (self.host.config.data / "logs" / "host.jsonl").read_text()[-6000:]
 
-    def await_that(self, holds: Callable[[], Any], seconds: float = 30) -> Any:
+    def await_that(self, holds: Callable[[], Any], seconds: float = 90) -> Any:
         """What the question answers once it is true."""
         deadline = time.monotonic() + seconds
         while not (answer := holds()):

@@ -33,7 +33,7 @@ def cluster(estate: EmbeddedEstate) -> Iterator[KubernetesSimulator]:
     running.kubelets.plans.clear()
 
 
-def awaited(condition: Callable[[], bool], seconds: float = 30) -> None:
+def awaited(condition: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come"

@@ -106,7 +106,7 @@ def unfinished_server(azure: AzureSimulator, name: str, group: str = GROUP) -> I
         wait_until(lambda: request(azure, "GET", path).status_code == 404)
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Wait until a condition holds; raises TimeoutError."""
     deadline = time.monotonic() + timeout
     while not condition():

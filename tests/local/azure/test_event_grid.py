@@ -48,7 +48,7 @@ class Webhook:
         return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
 
     def next(self) -> tuple[dict[str, str], Any]:
-        return self.requests.get(timeout=10)
+        return self.requests.get(timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,7 @@ def test_a_cluster_stops_and_starts_with_its_nodes(
 def test_while_it_stops_it_says_so_and_nothing_else_is_allowed(
     aks: ContainerServiceClient, azure: AzureSimulator
 ) -> None:
-    azure.clusters.behaviour.seconds["stop"] = 0.3
+    azure.clusters.behaviour.seconds["stop"] = 3
     stopping = aks.managed_clusters.begin_stop(GROUP, NAME)
     assert aks.managed_clusters.get(GROUP, NAME).properties.provisioning_state == "Stopping"
     assert refused(lambda: aks.managed_clusters.begin_start(GROUP, NAME)) == (409, "OperationNotAllowed")

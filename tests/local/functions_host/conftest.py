@@ -39,7 +39,7 @@ class Running:
     def status(self, instance: str) -> dict[str, Any]:
         return self.durable.get(f"instances/{instance}").json()
 
-    def finished(self, instance: str, seconds: float = 30) -> dict[str, Any]:
+    def finished(self, instance: str, seconds: float = 90) -> dict[str, Any]:
         """The status of an instance once it is over."""
         over = ("Completed", "Failed", "Terminated")
         return until(lambda: self.status(instance), lambda status: status["runtimeStatus"] in over, seconds)
@@ -60,7 +60,7 @@ class Running:
         return self.host.log.read()
 
 
-def until[T](read: Callable[[], T], accept: Callable[[T], object] = bool, seconds: float = 30) -> T:
+def until[T](read: Callable[[], T], accept: Callable[[T], object] = bool, seconds: float = 90) -> T:
     """Read until the value is accepted; fails with the last value."""
     deadline = time.monotonic() + seconds
     while True:

@@ -21,7 +21,7 @@ def _works_below(process: Path, folder: Path) -> bool:
     return (process / "cwd").readlink().is_relative_to(folder)
 
 
-def await_no_process_in(folder: Path, seconds: float = 15.0) -> None:
+def await_no_process_in(folder: Path, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while left := processes_in(folder):
         if time.monotonic() > deadline:

@@ -50,7 +50,7 @@ def write_until_the_log_is_recycled(source: PostgresCluster) -> None:
 
 
 def await_rows(replica: PostgresCluster, expected: list[tuple[int]]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while replica.run_sql("SELECT number FROM followed ORDER BY 1") != expected:
         assert time.monotonic() < deadline
         time.sleep(0.02)
