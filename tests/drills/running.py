@@ -185,7 +185,10 @@ def app(estate: EmbeddedEstate, data: Path, faults: Faults | None = None, **sett
         "BACKUP_VERIFICATION_SCHEDULE": never,
         "DRILL_REAPER_SCHEDULE": never,
         "DUMP_VERIFICATION_SCHEDULE": never,
+        "PEAK_SCALING_SCHEDULE": never,
         "REMEDIATION_POLL_SCHEDULE": never,
+        "SHUTDOWN_SCHEDULES_SCHEDULE": never,
+        "STORAGE_TIERING_SCHEDULE": never,
     }
     config = HostConfig(PROJECT, data, settings=estate.settings() | by_hand | settings, faults=faults or Faults())
     with FunctionsHost(config) as host:
