@@ -1,6 +1,5 @@
 """Ticks, plans, HTTP and the status page on the functions host: a peak that is on is scaled for, then given back."""
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,9 +18,6 @@ from tests.peak_scaling.playing import kind
 from tests.shutdown_schedules.declared import CLUSTER, SERVER
 from tests.shutdown_schedules.running import AUDIENCE, Declaration, Running, quiet
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("CLOSEKEEPER_TEST_LONG") != "1", reason="takes minutes: set CLOSEKEEPER_TEST_LONG=1"
-)
 NEVER = "0 0 0 1 1 *"
 ESTATE = f"""
 estate: contoso
