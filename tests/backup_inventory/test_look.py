@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,13 @@ def recorded(estate: EmbeddedEstate, kind: str, subject: str) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module")
+def running(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """The app for the tests that declare nothing of their own."""
+    with app(estate, tmp_path_factory.mktemp("app")) as started:
+        yield started
+
+
 @pytest.fixture
 def dumped(estate: EmbeddedEstate) -> Any:
     """The dumps of both tenants, as their nightly jobs left them."""
@@ -73,91 +81,85 @@ def dumped(estate: EmbeddedEstate) -> Any:
 
 
 def test_backups_as_declared_are_all_clear_and_that_is_on_record(
-    estate: EmbeddedEstate, dumped: Any, tmp_path: Path
+    estate: EmbeddedEstate, dumped: Any, running: App
 ) -> None:
-    with app(estate, tmp_path) as running:
-        found = looked(running)
-        assert found["findings"] == [], running.log()
-        shown = {line["subject"]: line for line in found["backups"]}
-        assert set(shown) == {
-            "servers/erp", "storage/documents", "storage/backups", "tenants/contoso/dumps", "tenants/fabrikam/dumps"
-        }  # fmt: skip
-        assert shown["servers/erp"]["state"] == "Ready"
-        assert 0 <= shown["servers/erp"]["age_seconds"] < 3600
-        assert shown["servers/erp"]["reaches_back_to"] is not None
-        assert shown["tenants/contoso/dumps"]["state"] == "4 dumps"
-        looked(running)
-        assert len(recorded(estate, "all_clear", "production/backups")) == 1
-        assert running.api.get("/api/backups", params={"environment": "nowhere"}).status_code == 404
-        page = running.api.get("/api/status").text
-        assert "servers/erp" in page
+    found = looked(running)
+    assert found["findings"] == [], running.log()
+    shown = {line["subject"]: line for line in found["backups"]}
+    assert set(shown) == {
+        "servers/erp", "storage/documents", "storage/backups", "tenants/contoso/dumps", "tenants/fabrikam/dumps"
+    }  # fmt: skip
+    assert shown["servers/erp"]["state"] == "Ready"
+    assert 0 <= shown["servers/erp"]["age_seconds"] < 3600
+    assert shown["servers/erp"]["reaches_back_to"] is not None
+    assert shown["tenants/contoso/dumps"]["state"] == "4 dumps"
+    looked(running)
+    assert len(recorded(estate, "all_clear", "production/backups")) == 1
+    assert running.api.get("/api/backups", params={"environment": "nowhere"}).status_code == 404
+    page = running.api.get("/api/status").text
+    assert "servers/erp" in page
 
 
 def test_a_finding_is_told_once_until_it_changes_or_is_resolved(
-    estate: EmbeddedEstate, dumped: Any, tmp_path: Path
+    estate: EmbeddedEstate, dumped: Any, running: App
 ) -> None:
     server = estate.server("production", "erp")
     account = estate.azure.storage_accounts.named("sterpdocs")
     kept = dict(account.blob_service)
-    with app(estate, tmp_path) as running:
-        assert looked(running)["findings"] == []
-        told_before = told(estate, "servers/erp")
-        server.backup["backupRetentionDays"] = 7
-        account.keep_deleted(7)
-        expected = {
-            ("servers/erp", "point-in-time window"),
-            ("storage/documents", "soft delete"),
-            ("storage/documents", "documents outlive the window"),
-        }
-        try:
-            assert checks(looked(running)) == expected
-            assert checks(looked(running)) == expected
-            server.backup["backupRetentionDays"] = 10
-            assert checks(looked(running)) == expected
-        finally:
-            server.backup["backupRetentionDays"] = 14
-            account.blob_service = kept
-        assert looked(running)["findings"] == []
-        news = told(estate, "servers/erp")[len(told_before) :]
-        assert news == [(word, "point-in-time window") for word in ("found", "changed", "resolved")]
-        subject = "production/servers/erp: point-in-time window"
-        assert recorded(estate, "finding", subject)[-3:] == ["found", "changed", "resolved"]
+    assert looked(running)["findings"] == []
+    told_before = told(estate, "servers/erp")
+    server.backup["backupRetentionDays"] = 7
+    account.keep_deleted(7)
+    expected = {
+        ("servers/erp", "point-in-time window"),
+        ("storage/documents", "soft delete"),
+        ("storage/documents", "documents outlive the window"),
+    }
+    try:
+        assert checks(looked(running)) == expected
+        assert checks(looked(running)) == expected
+        server.backup["backupRetentionDays"] = 10
+        assert checks(looked(running)) == expected
+    finally:
+        server.backup["backupRetentionDays"] = 14
+        account.blob_service = kept
+    assert looked(running)["findings"] == []
+    news = told(estate, "servers/erp")[len(told_before) :]
+    assert news == [(word, "point-in-time window") for word in ("found", "changed", "resolved")]
+    subject = "production/servers/erp: point-in-time window"
+    assert recorded(estate, "finding", subject)[-3:] == ["found", "changed", "resolved"]
 
 
-def test_two_ticks_at_once_tell_once(estate: EmbeddedEstate, dumped: Any, tmp_path: Path) -> None:
+def test_two_ticks_at_once_tell_once(estate: EmbeddedEstate, dumped: Any, running: App) -> None:
     account = estate.azure.storage_accounts.named("sterpdocs")
     kept = dict(account.blob_service)
-    with app(estate, tmp_path) as running:
-        looked(running)
-        told_before = told(estate, "storage/documents")
-        account.keep_deleted(29)
-        try:
-            assert checks(looked(running, times=3)) == {("storage/documents", "soft delete")}
-        finally:
-            account.blob_service = kept
-        looked(running)
-        news = [word for word, _ in told(estate, "storage/documents")[len(told_before) :]]
-        assert news == ["found", "resolved"]
+    looked(running)
+    told_before = told(estate, "storage/documents")
+    account.keep_deleted(29)
+    try:
+        assert checks(looked(running, times=3)) == {("storage/documents", "soft delete")}
+    finally:
+        account.blob_service = kept
+    looked(running)
+    news = [word for word, _ in told(estate, "storage/documents")[len(told_before) :]]
+    assert news == ["found", "resolved"]
 
 
-def test_what_cannot_be_read_is_a_finding_and_hides_nothing(
-    estate: EmbeddedEstate, dumped: Any, tmp_path: Path
-) -> None:
+def test_what_cannot_be_read_is_a_finding_and_hides_nothing(estate: EmbeddedEstate, dumped: Any, running: App) -> None:
     account = estate.azure.storage_accounts.named("sterpdocs")
     kept = dict(account.blob_service)
     account.keep_deleted(29)
-    with app(estate, tmp_path) as running:
-        denied = "Microsoft.DBforPostgreSQL/flexibleServers/backups/read"
-        estate.azure.arm.denied.add(denied)
-        try:
-            found = looked(running)
-        finally:
-            estate.azure.arm.denied.discard(denied)
-            account.blob_service = kept
-        assert checks(found) == {("servers/erp", "can be looked at"), ("storage/documents", "soft delete")}
-        (unread,) = [finding for finding in found["findings"] if finding["check"] == "can be looked at"]
-        assert "AuthorizationFailed" in unread["message"]
-        assert looked(running)["findings"] == []
+    denied = "Microsoft.DBforPostgreSQL/flexibleServers/backups/read"
+    estate.azure.arm.denied.add(denied)
+    try:
+        found = looked(running)
+    finally:
+        estate.azure.arm.denied.discard(denied)
+        account.blob_service = kept
+    assert checks(found) == {("servers/erp", "can be looked at"), ("storage/documents", "soft delete")}
+    (unread,) = [finding for finding in found["findings"] if finding["check"] == "can be looked at"]
+    assert "AuthorizationFailed" in unread["message"]
+    assert looked(running)["findings"] == []
 
 
 def declared(estate: EmbeddedEstate, tmp_path: Path, old: str, new: str) -> dict[str, str]:
@@ -205,40 +207,38 @@ def test_a_database_that_does_not_answer_is_named(estate: EmbeddedEstate, dumped
 
 
 def test_a_truncated_dump_and_a_dump_that_did_not_come_are_seen(
-    estate: EmbeddedEstate, dumped: Any, tmp_path: Path
+    estate: EmbeddedEstate, dumped: Any, running: App
 ) -> None:
-    with app(estate, tmp_path) as running:
-        for blob in list(dumped.list_blobs(name_starts_with="fabrikam/")):
-            dumped.delete_blob(blob.name)
-        assert checks(looked(running)) == {("tenants/fabrikam/dumps", "dumps are there")}
+    for blob in list(dumped.list_blobs(name_starts_with="fabrikam/")):
+        dumped.delete_blob(blob.name)
+    assert checks(looked(running)) == {("tenants/fabrikam/dumps", "dumps are there")}
 
 
 def test_an_environment_whose_word_was_not_told_is_told_by_the_next_look(
-    estate: EmbeddedEstate, dumped: Any, tmp_path: Path
+    estate: EmbeddedEstate, dumped: Any, running: App
 ) -> None:
     account = estate.azure.storage_accounts.named("sterpdocs")
     kept = dict(account.blob_service)
-    with app(estate, tmp_path) as running:
+    looked(running)
+    told_before = told(estate, "storage/documents")
+    account.keep_deleted(29)
+    try:
+        refused = estate.azure.faults.add(
+            Fault(service="event_grid", method="POST", path="/api/events", times=None, status=403, code="Forbidden")
+        )
+        begun = datetime.now(UTC)
         looked(running)
-        told_before = told(estate, "storage/documents")
-        account.keep_deleted(29)
-        try:
-            refused = estate.azure.faults.add(
-                Fault(service="event_grid", method="POST", path="/api/events", times=None, status=403, code="Forbidden")
-            )
-            begun = datetime.now(UTC)
-            looked(running)
-            assert refused.applied > 0
-            (staging,) = running.api.get("/api/backups", params={"environment": "staging"}).json()["value"]
-            assert datetime.fromisoformat(staging["looked_at"]) > begun, "one environment keeps the others back"
-            assert told(estate, "storage/documents") == told_before
-            estate.azure.faults.clear()
-            looked(running)
-        finally:
-            estate.azure.faults.clear()
-            account.blob_service = kept
-        assert told(estate, "storage/documents")[len(told_before) :] == [("found", "soft delete")]
+        assert refused.applied > 0
+        (staging,) = running.api.get("/api/backups", params={"environment": "staging"}).json()["value"]
+        assert datetime.fromisoformat(staging["looked_at"]) > begun, "one environment keeps the others back"
+        assert told(estate, "storage/documents") == told_before
+        estate.azure.faults.clear()
         looked(running)
+    finally:
+        estate.azure.faults.clear()
+        account.blob_service = kept
+    assert told(estate, "storage/documents")[len(told_before) :] == [("found", "soft delete")]
+    looked(running)
 
 
 def test_vault_backups_are_looked_for_in_azure(estate: EmbeddedEstate, dumped: Any, tmp_path: Path) -> None:
