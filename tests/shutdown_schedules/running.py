@@ -77,7 +77,9 @@ class Declaration:
 
 
 class Running(App):
-    """The app, with what is in the environment."""
+    """The app, with what is in the environment, and the timer that drives it."""
+
+    timer = "shutdown_schedules_tick"
 
     def __init__(self, host: FunctionsHost, estate: EmbeddedEstate, declared: Declaration) -> None:
         super().__init__(host, estate)
@@ -94,13 +96,13 @@ class Running(App):
     def tick(self) -> None:
         """One tick, to its end: Azure never lets two of one timer overlap."""
         before = self._ticks()
-        self.fire("shutdown_schedules_tick")
+        self.fire(self.timer)
         self.await_that(lambda: self._ticks() > before, 120)
         self.await_idle()
 
     def _ticks(self) -> int:
         log = (self.host.config.data / "logs" / "host.jsonl").read_text()
-        return log.count("Executed 'Functions.shutdown_schedules_tick'")
+        return log.count(f"Executed 'Functions.{self.timer}'")
 
     def until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         """Tick until it is so."""
