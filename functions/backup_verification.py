@@ -35,6 +35,7 @@ _RETRY = task.RetryPolicy(
 )
 _ABSENT_IS_FAILED_AFTER = 5  # looks in a row that find neither the server nor its operation
 _REMOVAL_PATIENCE = timedelta(hours=1)
+_TIME_TO_REGISTER = timedelta(hours=1)
 _MOST_PATIENCE = 16  # in polls, of a drill that waits for its turn
 _RUNNING = {"RUNNING", "PENDING", "SUSPENDED"}
 
@@ -160,7 +161,7 @@ def _configure(ctx: task.OrchestrationContext, plan: "drills.DrillPlan", seen: _
     ctx.set_custom_status({"phase": "setting what a restore does not carry"})
     given_up: Any = {}
     while True:
-        asked = {"server_id": plan.server_id, "wanted": wanted, "given_up": given_up}
+        asked = {"drill": plan.id, "server_id": plan.server_id, "wanted": wanted, "given_up": given_up}
         answer = yield ctx.call_activity("drill_configure_server", input=asked, retry_policy=_RETRY)
         if answer["done"]:
             seen.carried.extend(answer["carried"])
@@ -325,14 +326,14 @@ async def drill_reaper(timer: func.TimerRequest, client: Any) -> None:
         if at_work and now < entry.plan.expires_at:
             continue
         await asyncio.to_thread(steps.reap, entry, now)
-    await _give_back_lost_turns(client)
+    await _give_back_lost_turns(client, now)
 
 
-async def _give_back_lost_turns(client: Any) -> None:
-    """A drill that was ended before it was registered left nothing but its turn."""
+async def _give_back_lost_turns(client: Any, now: datetime) -> None:
+    """A drill that was ended before it was registered left nothing but its turn; another app's is given time for it."""
     known = await asyncio.to_thread(drill_admission.known_turns)
-    for drill in known.known():
+    for drill, holder in known.known().items():
         state = await client.get_orchestration_state(drill)
-        running = state is not None and state.runtime_status.name in _RUNNING
-        if not running and await asyncio.to_thread(steps.find_entry, drill) is None:
+        at_work = now < holder.since + _TIME_TO_REGISTER if state is None else state.runtime_status.name in _RUNNING
+        if not at_work and await asyncio.to_thread(steps.find_entry, drill) is None:
             await asyncio.to_thread(drill_admission.give_back_turn, drill)

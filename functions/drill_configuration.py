@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from functions.drill_admission import app_addresses
+from functions.drill_admission import app_addresses, state
+from shared.backup_verification import registry
 from shared.backup_verification.carrying import Actual, Administrator, Step, Wanted, described, missing
 from shared.backup_verification.drill import DrillPlan, drill_tags
 from shared.platforms import postgres_configuration, postgres_servers
@@ -44,6 +45,7 @@ def _administrator(one: postgres_configuration.Administrator) -> Administrator:
 
 
 class _Configuration(BaseModel):
+    drill: str
     server_id: str
     wanted: Wanted
     given_up: dict[str, str] = {}
@@ -52,15 +54,20 @@ class _Configuration(BaseModel):
 def configure_server(data: object) -> dict[str, Any]:
     """Ask for the next change that the copy lacks. Answers `done`, with what was set in words, when it lacks nothing.
 
-    A server takes one change at a time: whoever finds it busy asks again. A change that Azure refuses is given up.
+    A server takes one change at a time: whoever finds it busy asks again. A change that Azure refuses is given up. Once
+    it lacked nothing, nothing is changed any more: a delivery that comes late would restart it under its checks.
     """
     asked = _Configuration.model_validate(data)
     server = postgres_servers.get(asked.server_id)
     if server is None or server.state != "Ready":
         return {"done": False, "given_up": asked.given_up}
+    done = {"done": True, "carried": described(asked.wanted, asked.given_up), "given_up": asked.given_up}
     steps = missing(asked.wanted, _actual(asked, server), asked.given_up)
     if not steps:
-        return {"done": True, "carried": described(asked.wanted, asked.given_up), "given_up": asked.given_up}
+        registry.end_configuration(state(), asked.drill)
+        return done
+    if registry.read_entry(state(), asked.drill).configured:
+        return done
     step = steps[0]
     try:
         _change(asked, server, step)

@@ -19,18 +19,18 @@ from shared.platforms import event_grid, settings
 if TYPE_CHECKING:
     from functions import drill_admission
     from functions import drill_steps as steps
-    from shared.backup_verification import coverage, drill, planning, registry, schedule
+    from shared.backup_verification import coverage, drill, planning, schedule
     from shared.changes.state import Store
 else:
     drill_admission, steps = later("functions.drill_admission"), later("functions.drill_steps")
-    coverage, drill, planning, registry, schedule = (
-        later(f"shared.backup_verification.{name}")
-        for name in ("coverage", "drill", "planning", "registry", "schedule")
+    coverage, drill, planning, schedule = (
+        later(f"shared.backup_verification.{name}") for name in ("coverage", "drill", "planning", "schedule")
     )
 
 blueprint = df.Blueprint()
 
 _FIRST_SEEN = "drill-first-seen"
+_PAGE = 100
 
 
 @blueprint.function_name("backup_verification_tick")
@@ -124,21 +124,38 @@ async def _get_drill(call: Call) -> Answer:
 
 
 async def _list_drills(call: Call) -> Answer:
-    entries = await asyncio.to_thread(lambda: list(registry.entries(steps.state())))
-    turns = await asyncio.to_thread(drill_admission.known_turns)
-    waiting = [
-        {"id": drill, "server": "waiting", "held": None, "since": holder.since.isoformat()}
-        for drill, holder in turns.waiting.items()
-    ]
-    return Answer(
-        {
-            "value": [
-                {"id": entry.plan.id, "server": entry.state, "held": entry.held and entry.held.outcome}
-                for entry in entries
-            ]
-            + waiting
-        }
-    )
+    return Answer(await asyncio.to_thread(_listed, call.query.get("continuation", "")))
+
+
+def _listed(continuation: str) -> dict[str, Any]:
+    """A page of all drills by id, from the one on that the continuation names; those that wait or restore dumps too."""
+    from functions.dump_drill_log import known_drills
+
+    listed: dict[str, dict[str, Any]] = {
+        name: _row(holder.environment, "waiting", None, None, holder.since)
+        for name, holder in drill_admission.known_turns().waiting.items()
+    }
+    for name, (environment, one) in known_drills().items():
+        outcome = None if one.passed is None else drill.Outcome.PASSED if one.passed else drill.Outcome.FAILED
+        listed[name] = _row(environment, "none", None, outcome, one.requested_at)
+    for known in steps.overview().drills():
+        listed[known.id] = _row(known.environment, known.state, known.held, known.outcome, known.requested_at)
+    ids = sorted(each for each in listed if each >= continuation)
+    value = [{"id": each, **listed[each]} for each in ids[:_PAGE]]
+    return {"value": value, "continuation": next(iter(ids[_PAGE:]), None)}
+
+
+def _row(
+    environment: str, server: str, held: "drill.NotDone | None", outcome: "drill.Outcome | None", since: datetime
+) -> dict[str, Any]:
+    """`server` says how the restored server stands, not which one was restored."""
+    return {
+        "environment": environment,
+        "server": server,
+        "held": held,
+        "outcome": outcome,
+        "since": since.isoformat(),
+    }
 
 
 async def _get_coverage(call: Call) -> Answer:
@@ -191,11 +208,10 @@ def _past(now: datetime) -> "Mapping[schedule.ServerName, Sequence[schedule.Past
     from functions.dump_drill_log import past_drills
 
     past: dict[schedule.ServerName, list[schedule.Past]] = {}
-    for entry in registry.entries(steps.state()):
-        if entry.held is None:
-            passed = None if entry.report is None else entry.report.outcome is drill.Outcome.PASSED
-            known = past.setdefault((entry.plan.environment, entry.plan.server), [])
-            known.append(schedule.Past(entry.plan.requested_at, passed, entry.plan.kind))
+    for one in steps.overview().drills():
+        if one.held is None:
+            passed = None if one.outcome is None else one.outcome is drill.Outcome.PASSED
+            past.setdefault((one.environment, one.server), []).append(schedule.Past(one.requested_at, passed, one.kind))
     for server, one in past_drills(now):
         past.setdefault(server, []).append(one)
     return past

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from heapq import nlargest
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
@@ -23,6 +25,7 @@ from shared.backup_verification.drill import (
     Phase,
     conclude,
 )
+from shared.backup_verification.overview import Overview
 from shared.backup_verification.registry import Entry, EntryState
 from shared.backup_verification.trend import EarlierDrill, compare
 from shared.events import Event
@@ -180,15 +183,21 @@ def conclude_drill(data: object) -> dict[str, Any]:
 # --- after a drill ---------------------------------------------------------------------------------------------------
 
 
+@cache
+def overview() -> Overview:
+    """All drills at a glance, remembered for the life of this process."""
+    return Overview(state())
+
+
 def entries_to_look_after(now: datetime) -> Iterator[Entry]:
     """The temporary servers that may still exist: all that are not proven gone, and those only lately so.
 
     A create request that was delivered twice can reach Azure after the removal, so that once is not enough.
     """
-    for entry in registry.entries(state()):
-        lately = entry.closed_at is None or now - entry.closed_at < _KEEP_LOOKING_AFTER_CLOSE
-        if lately and entry.held is None:
-            yield entry
+    for drill in overview().drills():
+        lately = drill.closed_at is None or now - drill.closed_at < _KEEP_LOOKING_AFTER_CLOSE
+        if lately and drill.held is None:
+            yield registry.read_entry(state(), drill.id)
 
 
 def find_entry(drill: str) -> Entry | None:
@@ -198,7 +207,8 @@ def find_entry(drill: str) -> Entry | None:
 
 def newest_entries(most: int) -> list[Entry]:
     """The newest drills, the newest first."""
-    return sorted(registry.entries(state()), key=lambda entry: entry.plan.requested_at, reverse=True)[:most]
+    newest = nlargest(most, overview().drills(), key=lambda drill: drill.requested_at)
+    return [registry.read_entry(state(), drill.id) for drill in newest]
 
 
 def reap(entry: Entry, now: datetime) -> None:

@@ -40,11 +40,19 @@ def remember(environment: str, server: str, drill: str, requested_at: datetime, 
     services().store.update(_NAME, dict[str, dict[str, DumpDrill]], noted)
 
 
+def known_drills() -> dict[str, tuple[str, DumpDrill]]:
+    """All that is noted by the drill's id, with its environment."""
+    return {drill: (name.partition("/")[0], one) for name, drills in _noted().items() for drill, one in drills.items()}
+
+
 def past_drills(now: datetime) -> Iterator[tuple[ServerName, Past]]:
     """All that is noted, by server. One without an end after a day was lost, and proved nothing."""
-    log: Mapping[str, Mapping[str, DumpDrill]] = services().store.get(_NAME, dict[str, dict[str, DumpDrill]]) or {}
-    for name, drills in log.items():
+    for name, drills in _noted().items():
         environment, _, server = name.partition("/")
         for one in drills.values():
             lost = one.passed is None and now - one.requested_at > _LOST_AFTER
             yield (environment, server), Past(one.requested_at, False if lost else one.passed, DrillKind.DUMP)
+
+
+def _noted() -> Mapping[str, Mapping[str, DumpDrill]]:
+    return services().store.get(_NAME, dict[str, dict[str, DumpDrill]]) or {}

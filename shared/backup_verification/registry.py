@@ -14,7 +14,8 @@ from shared.backup_verification.drill import DrillPlan, DrillReport, Held, drill
 from shared.backup_verification.preflight import PreflightCheck
 from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
 
-_FOLDER = "drills/"
+FOLDER = "drills/"
+"""Where the entries are."""
 
 
 class EntryState(StrEnum):
@@ -43,6 +44,8 @@ class Entry(BaseModel):
 
     plan: DrillPlan
     state: EntryState = EntryState.OPEN
+    configured: bool = False
+    """Whether the server has what a restore does not carry: from then on its configuration stays."""
     closed_at: AwareDatetime | None = None
     kept_until: AwareDatetime | None = None
     held: Held | None = None
@@ -77,7 +80,7 @@ def open_entry(
 
 def read_entry(container: BlobContainer, drill: str) -> Entry:
     """The entry of a drill; raises BlobNotFoundError."""
-    return _load(container.read(_name(drill)).data)
+    return load_entry(container.read(_name(drill)).data)
 
 
 def find_entry(container: BlobContainer, drill: str) -> Entry | None:
@@ -88,12 +91,11 @@ def find_entry(container: BlobContainer, drill: str) -> Entry | None:
         return None
 
 
-def entries(container: BlobContainer, environment: str = "", server: str = "") -> Iterator[Entry]:
-    """Every entry, by drill id; or those of one server only."""
-    prefix = drill_prefix(environment, server) if server else ""
-    for facts in container.list(_FOLDER + prefix):
-        entry = _load(container.read(facts.name).data)
-        if not server or (entry.plan.environment, entry.plan.server) == (environment, server):
+def entries(container: BlobContainer, environment: str, server: str) -> Iterator[Entry]:
+    """Every entry of one server, by drill id."""
+    for facts in container.list(FOLDER + drill_prefix(environment, server)):
+        entry = load_entry(container.read(facts.name).data)
+        if (entry.plan.environment, entry.plan.server) == (environment, server):
             yield entry
 
 
@@ -107,6 +109,11 @@ def move_entry(container: BlobContainer, drill: str, state: EntryState, now: dat
         return entry.model_copy(update={"state": state, "closed_at": now if state is EntryState.CLOSED else None})
 
     return _change(container, drill, move)
+
+
+def end_configuration(container: BlobContainer, drill: str) -> Entry:
+    """Remember that the server lacks nothing any more; twice is once."""
+    return _change(container, drill, lambda entry: entry.model_copy(update={"configured": True}))
 
 
 def keep_copy(container: BlobContainer, drill: str, until: datetime) -> Entry:
@@ -137,7 +144,7 @@ def _change(container: BlobContainer, drill: str, change: Callable[[Entry], Entr
     """Apply a change to what is there now, again when somebody was faster. Raises BlobNotFoundError."""
     while True:
         blob = container.read(_name(drill))
-        entry = _load(blob.data)
+        entry = load_entry(blob.data)
         changed = change(entry)
         if changed == entry:
             return entry
@@ -152,9 +159,10 @@ def _dump(entry: Entry) -> bytes:
     return entry.model_dump_json().encode()
 
 
-def _load(data: bytes) -> Entry:
+def load_entry(data: bytes) -> Entry:
+    """The entry that a blob of the registry holds."""
     return Entry.model_validate_json(data)
 
 
 def _name(drill: str) -> str:
-    return f"{_FOLDER}{drill}.json"
+    return f"{FOLDER}{drill}.json"

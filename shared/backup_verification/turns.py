@@ -56,9 +56,9 @@ class Turns(BaseModel):
         everybody = [*self.taken.values(), *self.waiting.values()]
         return any((holder.environment, holder.server) == (environment, server) for holder in everybody)
 
-    def known(self) -> list[str]:
+    def known(self) -> dict[str, Holder]:
         """Every drill in it."""
-        return [*self.taken, *self.waiting]
+        return {**self.taken, **self.waiting}
 
 
 def held_since(turns: Turns | None, drill: str) -> datetime | None:

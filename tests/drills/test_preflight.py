@@ -10,6 +10,9 @@ import pytest
 
 from local.azure.arm import Lock
 from local.embedded_estate import EmbeddedEstate
+from shared.backup_verification.drill import Held, NotDone
+from shared.backup_verification.registry import Entry, EntryState
+from tests.backup_verification.sample_report import PLAN
 from tests.drills.running import App, app, declare
 from tests.drills.test_isolated_drill import source_of
 
@@ -153,10 +156,37 @@ def test_a_turn_that_nobody_holds_any_more_is_given_back(running: App) -> None:
     store = running.estate.state
     lost = {"environment": "production", "server": "erp", "since": "2026-01-01T00:00:00Z"}
     source = str(source_of(running.estate).id)
-    store.upload_blob(
-        "drill-turns.json", json.dumps({"taken": {"drill:lost": {**lost, "source_id": source}}}), overwrite=True
-    )
+    anothers = {"environment": "elsewhere", "server": "erp", "since": datetime.now(UTC).isoformat(), "source_id": "x"}
+    turns = {"taken": {"drill:lost": {**lost, "source_id": source}}, "waiting": {"drill:anothers": anothers}}
+    store.upload_blob("drill-turns.json", json.dumps(turns), overwrite=True)
     assert_refused(running, running.start_drill("behind-the-lost"), "alive: drill:lost")
     running.fire("drill_reaper")
     running.await_that(lambda: b"drill:lost" not in store.download_blob("drill-turns.json").readall())
+    assert b"drill:anothers" in store.download_blob("drill-turns.json").readall()
     assert running.drill("after-the-lost")["outcome"] == "passed"
+
+
+def test_drills_are_listed_page_by_page(running: App) -> None:
+    """Held ones, which nobody looks after."""
+    held = Held(outcome=NotDone.REFUSED, reason="a lock")
+    names = [f"drill:listed:erp:{number:03}" for number in range(150)]
+    store = running.estate.state
+    try:
+        for name in names:
+            plan = PLAN.model_copy(update={"id": name, "environment": "listed"})
+            entry = Entry(plan=plan, state=EntryState.CLOSED, closed_at=plan.requested_at, held=held)
+            store.upload_blob(f"drills/{name}.json", entry.model_dump_json())
+        listed: list[str] = []
+        sizes: list[int] = []
+        query: dict[str, str] = {}
+        while not listed or query:
+            page = running.api.get("/api/drills", params=query).json()
+            listed += [one["id"] for one in page["value"]]
+            sizes.append(len(page["value"]))
+            query = {"continuation": page["continuation"]} if page["continuation"] else {}
+        assert [name for name in listed if name in set(names)] == names
+        assert sizes[0] == 100
+        assert len(listed) == len(set(listed)) == sum(sizes)
+    finally:
+        for name in names:
+            store.delete_blob(f"drills/{name}.json")
