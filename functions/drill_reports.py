@@ -1,6 +1,7 @@
 """The report of a drill over HTTP, as HTML or JSON: from the registry, the estate and the evidence."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import azure.durable_functions as df
@@ -15,6 +16,7 @@ from shared.platforms import blobs, settings
 if TYPE_CHECKING:
     from functions import drill_admission
     from shared.backup_verification import registry
+    from shared.backup_verification.coverage import Covered
     from shared.backup_verification.report import Sealed
     from shared.estate.estate import Estate
 else:
@@ -41,11 +43,13 @@ def _report(drill: str, accept: str) -> Answer:
         raise Problem(409, "Conflict", f"the drill was not begun: {entry.held.reason}")
     if entry.report is None or entry.evidence is None:
         raise Problem(409, "Conflict", "the drill is not over: ask again when it is")
+    estate = _estate()
     document = DrillDocument(
         report=entry.report,
         evidence=entry.evidence,
-        told=told(entry.report, estate) if (estate := _estate()) else None,
+        told=told(entry.report, estate) if estate else None,
         sealed=_sealed(entry.evidence.name),
+        coverage=_coverage(entry.plan.environment) if estate else (),
     )
     return page(render(document)) if wanted == _HTML else Answer(document)
 
@@ -79,6 +83,12 @@ def _estate() -> "Estate | None":
         return estate_in_force.get()
     except (EstateInvalidError, EstateUnavailableError):
         return None
+
+
+def _coverage(environment: str) -> "tuple[Covered, ...]":
+    from functions.drill_requests import covered_servers
+
+    return tuple(one for one in covered_servers(datetime.now(UTC)) if one.environment == environment)
 
 
 def _sealed(record: str) -> "Sealed | None":

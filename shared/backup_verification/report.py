@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.backup_verification import anchor_comparison, checks
 from shared.backup_verification.books import HASH_CHAIN, Books
+from shared.backup_verification.coverage import Covered
 from shared.backup_verification.documents.report import CHECKS as DOCUMENT_CHECKS
 from shared.backup_verification.drill import DrillReport, Outcome, Phase
 from shared.backup_verification.findings import Finding, Severity
@@ -88,6 +89,8 @@ class DrillDocument(_Model):
     evidence: EvidenceReference
     told: Told | None
     sealed: Sealed | None
+    coverage: tuple[Covered, ...] = ()
+    """What is proven until when in the drill's environment, as of when the report was asked for."""
 
 
 def told(report: DrillReport, estate: "Estate") -> Told:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.memory_blobs import MemoryBlobContainer
+from shared.backup_verification.coverage import Covered
 from shared.backup_verification.drill import DrillReport
 from shared.backup_verification.registry import EvidenceReference
 from shared.backup_verification.report import DrillDocument, Sealed, Told, render, told
@@ -158,6 +159,32 @@ def test_a_failed_drill_says_what_stands_against_it(failed: DrillDocument) -> No
     assert "waits for the next seal" in page.text
     finding = next(each for each in failed.report.books[0].findings if each.check == "hash chain")
     assert f"ids: {', '.join(map(str, finding.rows))}" in page.text
+
+
+def test_what_is_proven_until_when_and_what_is_overdue_is_said(passed: DrillDocument) -> None:
+    proven = Covered(
+        environment="production",
+        server="erp",
+        tier="critical",
+        every_days=30,
+        proven_at=T,
+        proven_until=T + timedelta(days=30),
+        due_by=T + timedelta(days=30),
+        before_event="year-end 2026",
+        overdue=False,
+    )
+    never = {
+        "server": "ledger",
+        "proven_at": None,
+        "due_by": T - timedelta(days=3),
+        "before_event": "",
+        "overdue": True,
+    }
+    page = Page(render(passed.model_copy(update={"coverage": (proven, proven.model_copy(update=never))})))
+    assert "erp 30 days (critical) 2026-11-22 02:00:00 UTC 2026-12-22 02:00:00 UTC before year-end 2026 in time" in (
+        page.text
+    )
+    assert "ledger 30 days (critical) never 2026-11-19 02:00:00 UTC overdue" in page.text
 
 
 def test_nothing_comes_from_elsewhere_and_tables_have_headers(passed: DrillDocument, failed: DrillDocument) -> None:

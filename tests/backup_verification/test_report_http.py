@@ -8,6 +8,7 @@ import pytest
 
 from functions.drill_reports import preferred
 from local.embedded_estate import EmbeddedEstate
+from shared.backup_verification.drill import Phase
 from shared.backup_verification.report import DrillDocument
 from tests.drills.running import app
 
@@ -26,6 +27,8 @@ def test_a_real_drill_is_reported_in_both_forms(estate: EmbeddedEstate, tmp_path
         assert (document.report.id, document.evidence.name) == (drill, report["evidence"]["name"])
         assert document.told is not None
         assert "controlling" in {one.name for one in document.told.recipients}
+        proven = {one.server: one.proven_at for one in document.coverage}
+        assert proven.get("erp") == document.report.phases[Phase.REQUESTED]
 
         running.fire("evidence_sealing_tick")
         deadline = time.monotonic() + 30
