@@ -1,7 +1,11 @@
 """What executing and governing changes needs, from the settings and the estate in force."""
 
-from datetime import UTC, datetime
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 from functions import estate_in_force
 from shared.changes.freeze import Window
@@ -19,13 +23,42 @@ class _RulesInForce:
     """`Rules` that follow the estate: asked anew each time, so that a new declaration governs what runs already."""
 
     def policy(self, environment: str) -> Policy:
-        return _rules().policy(environment)
+        return as_long_as_an_act(_rules().policy(environment), function_timeout())
 
     def windows(self, environment: str, now: datetime) -> tuple[Window, ...] | None:
         return _rules().windows(environment, now)
 
     def targets(self, environment: str, kind: str) -> int:
         return _rules().targets(environment, kind)
+
+
+class FunctionTimeoutError(Exception):
+    """The host gives functions no end that another delivery could wait for."""
+
+
+def function_timeout() -> timedelta:
+    """How long the host lets a function run: `functionTimeout` of the app's host.json, or the setting that overlays it.
+
+    Raises FunctionTimeoutError.
+    """
+    text = settings.optional("AzureFunctionsJobHost__functionTimeout", "") or _host_json().get("functionTimeout", "")
+    parts = re.fullmatch(r"(\d{1,2}):(\d\d):(\d\d)", str(text))
+    if parts is None:
+        raise FunctionTimeoutError(
+            f"functionTimeout is {text!r}: write hh:mm:ss; without an end nobody can tell a hung act from a slow one"
+        )
+    hours, minutes, seconds = map(int, parts.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+@cache
+def _host_json() -> dict[str, object]:
+    return json.loads((Path(__file__).parents[1] / "host.json").read_text(encoding="utf-8"))
+
+
+def as_long_as_an_act(policy: Policy, longest: timedelta) -> Policy:
+    """The policy, so that nobody takes over an act while the host may still let its first delivery go on."""
+    return replace(policy, redelivery_grace=max(policy.redelivery_grace, longest))
 
 
 def _rules() -> Rules:
