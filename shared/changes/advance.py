@@ -131,7 +131,7 @@ def _acted(progress: Progress, answer: ActAnswer, now: datetime) -> Progress:
         case Act.BUSY if progress.phase is Phase.POLL:
             return _next_attempt(progress, outcome.detail or "the operation ended without effect", now)
         case Act.BUSY | Act.SHORT:
-            return _later(progress, outcome, now)
+            return _later(replace(progress, waited_for=outcome.detail or progress.waited_for), outcome, now)
         case Act.FAILED:
             return _failed(progress, outcome.detail or "the act failed", now)
 
@@ -227,7 +227,8 @@ def _end(
         Result.DRY_RUN: "dry_run",
     }
     if result in kinds:
-        progress = _record(progress, kinds[result], {**(body or {}), "result": result, "detail": detail}, now)
+        waited: dict[str, Json] = {"waited_for": progress.waited_for} if progress.waited_for else {}
+        progress = _record(progress, kinds[result], {**(body or {}), "result": result, "detail": detail, **waited}, now)
     return replace(progress, phase=Phase.FINISH, result=result, detail=detail, sleep_until=None)
 
 

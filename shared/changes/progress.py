@@ -43,7 +43,7 @@ class Progress:
     change_id, automation, environment, tenant: of the change, for records.
     pause_until: when to repeat what ended with a fault. records: what is to be recorded before going on.
     sleep_until, wakeable: when to go on, and whether being woken ends the sleep.
-    uncertain: an act was begun whose outcome nobody knows yet.
+    uncertain: an act was begun whose outcome nobody knows yet. waited_for: what was last in the way of the act.
     """
 
     change_id: str
@@ -67,6 +67,7 @@ class Progress:
     changed: bool = False
     result: Result | None = None
     detail: str = ""
+    waited_for: str = ""
 
     def attempt_id(self) -> str:
         """What is counted, reserved and applied under; the same for every delivery of the attempt."""

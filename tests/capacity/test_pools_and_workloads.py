@@ -1,16 +1,19 @@
 """Node pools and workloads become larger and smaller as changes: whatever stands against it is handled, and told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from local.azure.managed_clusters.model import Pool, Scale
+from functions.adapters.node_pools import request
+from local.azure.managed_clusters.model import Pool, Scale, new_etag
 from local.kubernetes.resources import NODES
-from shared.changes.change import Change, Originals
+from shared.changes.change import Change, Originals, State
 from shared.changes.execution import Result
-from shared.changes.ports import Act
+from shared.changes.ports import Act, Acted
+from shared.platforms.managed_clusters import PoolFacts
 from tests.clusters.driver import Driver
 from tests.clusters.places import NAMESPACE, Place, autoscaler, change, scaled_object
 from tests.local.azure.clients import wait_until
@@ -47,6 +50,25 @@ def nodes(place: Place) -> int:
     return sum(node["metadata"]["labels"]["agentpool"] == "worker" for node in place.kubernetes.store.all(NODES))
 
 
+def waited_for(driver: Driver) -> str:
+    """What the evidence says of that, in the record that it was done."""
+    (verified,) = [record for record in driver.world.records() if record["kind"] == "verified"]
+    return verified["body"]["waited_for"]
+
+
+def before_each_write(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> list[int]:
+    """Have something happen between reading a pool and the `n`th time of writing it."""
+    times: list[int] = []
+
+    def late(now: PoolFacts, wanted: State) -> Mapping[str, object]:
+        times.append(len(times) + 1)
+        act(times[-1])
+        return request(now, wanted)
+
+    monkeypatch.setattr("functions.adapters.node_pools.request", late)
+    return times
+
+
 @pytest.fixture
 def scaled(settle: Callable[..., Place]) -> Place:
     """A pool that the cluster autoscaler keeps between 1 and 4."""
@@ -67,6 +89,39 @@ def test_the_write_budget_that_others_used_up_is_waited_for(place: Place, driver
     assert max(ended.waits) >= timedelta(seconds=59)
     answers = [call.status for call in place.azure.arm.calls if call.path == place.pool("worker")]
     assert answers.count(429) == 1
+    assert "limit has been exceeded" in waited_for(driver)
+
+
+def test_a_write_of_somebody_else_in_between_is_read_anew_and_told(
+    scaled: Place, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person raises the upper bound after the pool was read: our write is refused, theirs is the original."""
+
+    def meanwhile(time: int) -> None:
+        if time == 1:
+            known = scaled.aks.pool("worker")
+            known.scale, known.etag = Scale(2, True, 1, 6), new_etag()
+
+    times = before_each_write(monkeypatch, meanwhile)
+    ended = driver.run(pool(scaled, min=5, max=9))
+    assert (ended.result, len(times)) == (Result.SUCCEEDED, 2)
+    assert scaled.aks.pool("worker").scale == Scale(5, True, 5, 9)
+    assert "412" in waited_for(driver)
+    over = driver.run(give_back("aks-node-pool", scaled.pool("worker"), min=1, max=4))
+    assert over.result is Result.SUCCEEDED
+    scale = scaled.aks.pool("worker").scale
+    assert (scale.least, scale.most) == (1, 6), "as the person left it"
+
+
+def test_an_upgrade_that_runs_is_waited_for_and_told(
+    place: Place, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as upgrade:
+        upgrade.enter_context(place.azure.clusters.upgrading(place.id))
+        before_each_write(monkeypatch, lambda time: upgrade.close() if time == 3 else None)
+        ended = driver.run(pool(place, count=4))
+    assert (ended.result, ended.detail) == (Result.SUCCEEDED, "4 of 4 nodes are Ready")
+    assert "in progress upgrading" in waited_for(driver)
 
 
 def test_a_quota_refuses_before_anything_happens_and_is_told_at_once(place: Place, driver: Driver) -> None:
@@ -143,6 +198,30 @@ def test_a_bound_that_a_person_set_during_the_peak_stays(scaled: Place, driver: 
     over = driver.run(give_back("aks-node-pool", scaled.pool("worker"), min=1, max=4))
     assert "drift" in over.kinds
     assert scaled.aks.pool("worker").scale == Scale(3, True, 1, 12)
+
+
+def test_bounds_that_somebody_sets_in_between_are_read_anew_and_told(
+    place: Place, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server refuses our patch of the autoscaler as it was read (409), and what it says now is the original."""
+    target = place.deploy("web", 2)
+    place.kubernetes.create(autoscaler("web", 2, 4))
+    adapter = driver.services.adapters.find(workload(target, min=5, max=12))
+    write, times = adapter.apply, list[int]()
+
+    def late(change: Change, wanted: State, key: str) -> Acted:
+        times.append(len(times) + 1)
+        if len(times) == 1:
+            place.edit("HorizontalPodAutoscaler", "web", maxReplicas=7)
+        return write(change, wanted, key)
+
+    monkeypatch.setattr(adapter, "apply", late)
+    ended = driver.run(workload(target, min=5, max=12))
+    assert (ended.result, len(times)) == (Result.SUCCEEDED, 2)
+    assert "Conflict" in waited_for(driver)
+    assert driver.run(give_back("kubernetes-workload", target, min=2, max=4)).result is Result.SUCCEEDED
+    spec = place.get("HorizontalPodAutoscaler", "web")["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 7), "as the person left it"
 
 
 def test_a_deployment_is_scaled_and_given_back(place: Place, driver: Driver) -> None:

@@ -143,7 +143,10 @@ def test_maintenance_and_other_operations_are_waited_for(azure: AzureSimulator, 
     assert "out of time: Azure maintains the server" in waits.detail
     azure.flexible_server(LONE).maintenance.clear()
     azure.faults.add(Fault(service="arm", method="PATCH", path="pg-lone$", status=409, code="ServerIsBusy"))
-    assert driver.run(scale(LONE, "after it", sku=LARGE)).result is Result.SUCCEEDED
+    after = scale(LONE, "after it", sku=LARGE)
+    assert driver.run(after).result is Result.SUCCEEDED
+    (told,) = [r for r in driver.world.records() if r["body"].get("change_id") == after.id and r["kind"] == "verified"]
+    assert "ServerIsBusy" in told["body"]["waited_for"]
 
 
 def test_a_stopped_server_is_not_scaled(azure: AzureSimulator) -> None:

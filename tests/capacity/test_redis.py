@@ -68,6 +68,16 @@ def test_a_cache_that_scales_is_waited_for(cache: Cache) -> None:
     wait_until(lambda: adapter.verify(wanted, wanted.after).reached, 60)
 
 
+def test_another_operation_on_a_cache_is_waited_for_and_told(
+    azure: AzureSimulator, cache: Cache, driver: Driver
+) -> None:
+    azure.faults.add(Fault(service="arm", method="PATCH", path="redis-erp$", status=409, code="AnotherOperation"))
+    assert driver.run(scale("Balanced_B20")).result is Result.SUCCEEDED
+    assert cache.sku == "Balanced_B20"
+    (told,) = [record for record in driver.world.records() if record["kind"] == "verified"]
+    assert "AnotherOperation" in told["body"]["waited_for"]
+
+
 def test_a_scaling_that_fails_is_told_and_asked_for_again_by_a_later_run(
     azure: AzureSimulator, cache: Cache, driver: Driver
 ) -> None:

@@ -61,6 +61,7 @@ class Driver:
                     time.sleep(_LOOK_SECONDS)
                 case Entry():
                     kinds.append(now.kind)
+                    executor.record(self.services, now)
                 case Phase():
                     answer = self._take(change, progress, now)
             progress = advance(progress, answer, self.now)

@@ -62,7 +62,11 @@ class Place:
         return self.get("Deployment", name)["spec"]["replicas"]
 
     def scale_by_hand(self, name: str, replicas: int) -> None:
-        self.kubernetes.edit(_RESOURCES["Deployment"], NAMESPACE, name, replicas=replicas)
+        self.edit("Deployment", name, replicas=replicas)
+
+    def edit(self, kind: str, name: str, **spec: Any) -> None:
+        """As a person would."""
+        self.kubernetes.edit(_RESOURCES[kind], NAMESPACE, name, **spec)
 
 
 def _known(api_version: str, kind: str) -> Resource:
