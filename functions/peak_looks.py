@@ -71,6 +71,19 @@ def quotas(environment: str, wanted: Mapping[str, State], now: datetime) -> Sequ
     return [*unseen, *_all(looks)]
 
 
+def collisions(scaled: Mapping[str, tuple[str, datetime, datetime]]) -> Sequence[Look]:
+    """Whether Azure maintains node pools and servers while they are scaled: id, from and until, by how they are called.
+
+    Check: `maintenance`. A channel of AKS without a window may upgrade at any time, which `readiness` tells.
+    """
+    return _all(
+        [
+            ("maintenance", name, lambda name=name, id=id, start=start, end=end: [_collision(name, id, start, end)])
+            for name, (id, start, end) in scaled.items()
+        ]
+    )
+
+
 def queues(environment: str) -> int | None:
     """How many queue jobs wait in all databases; None when one of them cannot be asked."""
     from shared.platforms import odoo_tables, sql
@@ -226,6 +239,22 @@ def _maintenance(name: str, server: "PostgresServer", start: datetime, end: date
         said = ", ".join(f"{begins:%Y-%m-%d %H:%M} to {ends:%H:%M} UTC" for begins, ends in spans)
         remedy = f"Azure maintains it {said}: reschedule that"
         yield Look("maintenance", subject, not spans, remedy if spans else "Azure plans no maintenance of it")
+
+
+def _collision(name: str, id: str, start: datetime, end: datetime) -> Look:
+    from functions.adapters.targets import split_pool
+    from shared.platforms import cluster_upgrades, postgres_maintenance
+
+    if "/agentpools/" in id.lower():
+        found = cluster_upgrades.read(split_pool(id)[0], start, end)
+        spans, remedy = [(opens, closes) for _, opens, closes in (found.windows if found else ())], "bar these dates"
+    else:
+        spans, remedy = postgres_maintenance.planned(id, start, end), "reschedule that"
+    if not spans:
+        return Look("maintenance", name, True, "Azure plans no maintenance while it is scaled")
+    said = ", ".join(f"{begins:%Y-%m-%d %H:%M} to {ends:%H:%M} UTC" for begins, ends in spans[:_MOST_NAMED])
+    between = f"it is scaled from {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+    return Look("maintenance", name, False, f"{between}, and Azure maintains it {said}: {remedy}")
 
 
 def _backups(environment: str, rules: "Readiness", start: datetime, now: datetime) -> Iterator[Look]:

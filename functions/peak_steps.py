@@ -12,7 +12,7 @@ from functions.peak_state import scaling_of
 if TYPE_CHECKING:
     from shared.changes.change import State
     from shared.peak_scaling.considering import Considered
-    from shared.peak_scaling.needs import Need, Scaling
+    from shared.peak_scaling.needs import Need, Scaling, Span
     from shared.peak_scaling.readiness import Look
     from shared.peak_scaling.recommending import Recommendation
 
@@ -36,6 +36,7 @@ def look(environment: str, now: datetime) -> "Considered":
         queue=cache(others.queue),
         looks=cache(others.looks),
         quotas=cache(others.quotas),
+        maintenance=others.maintenance,
     )
     for key in considered.over:
         _report(scaling, considered, key, now)
@@ -116,6 +117,13 @@ class _Others:
         levels = self._needs[key].levels
         wanted: dict[str, State] = {self._scaling.targets[name].target: level for name, level in levels.items()}
         return peak_looks.quotas(self._scaling.environment, wanted, self._now)
+
+    def maintenance(self, spans: "Mapping[str, Span]") -> "Sequence[Look]":
+        from functions import peak_looks
+
+        return peak_looks.collisions(
+            {name: (self._scaling.targets[name].target, *span) for name, span in spans.items()}
+        )
 
 
 def _report(scaling: "Scaling", considered: "Considered", key: str, now: datetime) -> None:

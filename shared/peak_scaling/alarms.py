@@ -8,13 +8,15 @@ from shared.peak_scaling.looking import Working
 from shared.peak_scaling.memory import Course
 from shared.peak_scaling.needs import Hold, Need
 from shared.peak_scaling.readiness import Look, Readiness, ReadinessReport, spell
-from shared.peak_scaling.targets import merged, shown
+from shared.peak_scaling.targets import Kind, merged, shown
 
-QUOTAS_AHEAD = timedelta(days=14)
-"""How long before it has to be ready quotas are asked for: support needs days to raise one."""
+FORESIGHT = timedelta(days=14)
+"""How long before it has to be ready what may stand against it is asked for: support needs days to raise a quota."""
 
 LOOK_EVERY, LOOK_AGAIN = timedelta(minutes=15), timedelta(hours=6)
 """How often all else is looked at before the peak: until it is a go, and then."""
+
+_MAINTAINED = (Kind.REPLICA, Kind.POSTGRES, Kind.POOL)
 
 
 def watch(work: Working) -> None:
@@ -22,7 +24,7 @@ def watch(work: Working) -> None:
     now = work.facts.now
     for need in coming(work):
         holds = [hold for hold in work.holds if hold.need.key == need.key]
-        _quotas(work, need)
+        _foresee(work, need, holds)
         if now >= need.end:
             continue
         for hold in holds:
@@ -38,19 +40,20 @@ def coming(work: Working) -> list[Need]:
     now = work.facts.now
     found = {hold.need.key: hold.need for hold in work.holds}
     for need in work.scaling.needs(now, now):
-        if need.ready_by - QUOTAS_AHEAD <= now < need.end:
+        if need.ready_by - FORESIGHT <= now < need.end:
             found.setdefault(need.key, need)
     return list(found.values())
 
 
-def _quotas(work: Working, need: Need) -> None:
-    """Ask early whether the capacity may be had at all, once a day until it may."""
+def _foresee(work: Working, need: Need, holds: Sequence[Hold]) -> None:
+    """Ask early, once a day, whether the capacity may be had at all, and whether Azure then maintains it."""
     now = work.facts.now
     course = work.courses.get(need.key, Course())
     asked = course.quotas is not None and now - course.quotas < timedelta(days=1)
-    if asked or not need.ready_by - QUOTAS_AHEAD <= now < need.ready_by:
+    if asked or not need.ready_by - FORESIGHT <= now < need.ready_by:
         return
     work.courses[need.key] = replace(course, quotas=now)
+    _maintenance(work, need, holds)
     bad = [look for look in work.facts.quotas(need.key) if look.ok is False]
     if bad:
         reasons = "; ".join(f"{look.subject}: {look.detail}" for look in bad)
@@ -58,6 +61,25 @@ def _quotas(work: Working, need: Need) -> None:
         work.tell(
             "quota_short", need.key, **_about(need, left), detail=f"{reasons}; {spell(left)} left to have it raised"
         )
+
+
+def _maintenance(work: Working, need: Need, holds: Sequence[Hold]) -> None:
+    """Tell of each target that Azure means to maintain while it is scaled; anew when it was mended and returns."""
+    now = work.facts.now
+    scaled = [hold for hold in holds if hold.target.kind in _MAINTAINED and not hold.impossible]
+    spans = {
+        hold.target.name: (max(now, hold.begin), min(hold.latest, hold.ready_by))
+        for hold in scaled
+        if now < min(hold.latest, hold.ready_by) and not is_ready(work, hold)
+    }
+    for look in work.facts.maintenance(spans) if spans else ():
+        about = f"{need.key}/{look.subject}"
+        if look.ok is False:
+            left = spans[look.subject][0] - now
+            detail = f"{look.detail}; {spell(left)} left until then"
+            work.tell("maintenance_collides", about, **_about(need, left), name=look.subject, detail=detail)
+        elif look.ok:
+            work.told.pop(f"maintenance_collides/{about}", None)
 
 
 def _watch_target(work: Working, hold: Hold) -> None:

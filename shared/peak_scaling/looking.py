@@ -8,7 +8,7 @@ from shared.changes.change import Change, State
 from shared.changes.originals import Verdict
 from shared.peak_scaling.changes import is_due
 from shared.peak_scaling.memory import Course, Held, Notice
-from shared.peak_scaling.needs import Hold, Scaling
+from shared.peak_scaling.needs import Hold, Scaling, Span
 from shared.peak_scaling.readiness import Look
 from shared.peak_scaling.targets import Kind, Target, rank
 
@@ -43,6 +43,7 @@ class Facts:
 
     outcome: of a change, by its id. verdicts: the three-way comparison of a target's facts. queue: jobs that wait,
     None when that cannot be seen. looks: all other checks for a peak. quotas: whether its capacity may be had at all.
+    maintenance: whether Azure's own falls into the times, by name of the target, at which it is scaled.
     """
 
     now: datetime
@@ -52,6 +53,7 @@ class Facts:
     queue: Callable[[], int | None] = lambda: 0
     looks: Callable[[str], Sequence[Look]] = lambda _: ()
     quotas: Callable[[str], Sequence[Look]] = lambda _: ()
+    maintenance: Callable[[Mapping[str, Span]], Sequence[Look]] = lambda _: ()
 
 
 @dataclass

@@ -16,7 +16,7 @@ from shared.peak_scaling.changes import AUTOMATION
 from shared.peak_scaling.considering import Considered, consider
 from shared.peak_scaling.looking import Facts, Outcome, Seen
 from shared.peak_scaling.memory import Memory, Notice
-from shared.peak_scaling.needs import Scaling
+from shared.peak_scaling.needs import Scaling, Span
 from shared.peak_scaling.readiness import Look
 from shared.peak_scaling.recommending import Recommendation, recommend
 
@@ -112,6 +112,7 @@ def look(
     queue: Callable[[], int | None],
     looks: Callable[[str], Sequence[Look]],
     quotas: Callable[[str], Sequence[Look]],
+    maintenance: Callable[[Mapping[str, Span]], Sequence[Look]],
 ) -> Considered:
     """Consider what was seen (all of it after `now`), and remember it. Two looks at once are one after the other.
 
@@ -139,7 +140,16 @@ def look(
         if known is not None and known.looked_at is not None and now < known.looked_at:
             result[:] = [Considered(known)]
             return known
-        facts = Facts(now=now, seen=seen, outcome=outcome, verdicts=verdicts, queue=queue, looks=looks, quotas=quotas)
+        facts = Facts(
+            now=now,
+            seen=seen,
+            outcome=outcome,
+            verdicts=verdicts,
+            queue=queue,
+            looks=looks,
+            quotas=quotas,
+            maintenance=maintenance,
+        )
         result[:] = [consider(scaling, known or Memory(), facts)]
         return replace(result[0].memory, looked_at=now)
 

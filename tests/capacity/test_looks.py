@@ -188,6 +188,27 @@ def test_what_is_bad_is_told_alone(estate: EmbeddedEstate, spoil: Spoil, expecte
         undo()
 
 
+def test_maintenance_while_it_is_scaled_is_told_with_the_remedy(estate: EmbeddedEstate) -> None:
+    pool = f"{CLUSTER}/agentPools/work"
+
+    def collisions(start: datetime, end: datetime) -> dict[str, tuple[bool | None, str]]:
+        scaled = {"server erp": (SERVER, start, end), "pool main/work": (pool, start, end)}
+        return {look.subject: (look.ok, look.detail.rpartition(": ")[2]) for look in peak_looks.collisions(scaled)}
+
+    good = (True, "Azure plans no maintenance while it is scaled")
+    undo = [upgraded(estate), maintained(estate)]
+    try:
+        told = collisions(START, START + timedelta(days=1))
+        between = collisions(START + timedelta(hours=5), START + timedelta(hours=5.1))
+        before = collisions(START - timedelta(hours=9), START)
+    finally:
+        for back in undo:
+            back()
+    assert told == {"server erp": (False, "reschedule that"), "pool main/work": (False, "bar these dates")}
+    assert (between["server erp"], before["server erp"]) == (good, good)
+    assert collisions(START, START + timedelta(days=1)) == {"server erp": good, "pool main/work": good}
+
+
 def test_a_certificate_must_outlast_the_peak(estate: EmbeddedEstate) -> None:
     late = bad(NOW + timedelta(days=360))
     assert list(late) == [("certificate", "localhost")]

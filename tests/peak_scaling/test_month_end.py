@@ -115,6 +115,31 @@ def test_what_cannot_be_had_is_told_weeks_before_and_a_no_go_names_its_reasons()
     assert no_go.index("parent: no restore") < no_go.index("main: unseen"), "what is bad comes first"
 
 
+def test_maintenance_of_azure_in_the_time_of_scaling_is_told_before_and_anew_when_it_comes_again() -> None:
+    """The window of PostgreSQL opens on Saturday, the 21st at 21:00 UTC; the pool begins on Wednesday, the 25th."""
+    world = World(at(11, 18, 9), *group())
+    world.maintained["server parent"] = (at(11, 21, 23), at(11, 22, 0))
+    world.maintained["server europe"] = (at(11, 23, 23), at(11, 24, 0))
+    world.maintained["pool main/worker"] = (at(11, 25, 9), at(11, 25, 20))
+    world.tick()
+    told = [each for each in world.told("maintenance_collides") if "period-close" in each]
+    assert [each.partition("28/")[2].partition(";")[0] for each in told] == [
+        "server parent: reschedule",
+        "pool main/worker: reschedule",
+    ]
+    assert told[0].endswith("; 3 d 12 h left until then")
+
+    world.maintained.clear()
+    world.now = at(11, 19, 9)
+    world.tick()
+    world.maintained["server parent"] = (at(11, 21, 23), at(11, 22, 0))
+    for hour in (9, 10):
+        world.now = at(11, 20, hour)
+        world.tick()
+    again = [each for each in world.told("maintenance_collides") if "server parent" in each]
+    assert [each.partition("; ")[2] for each in again] == ["3 d 12 h left until then", "1 d 12 h left until then"]
+
+
 def test_a_failed_change_is_told_with_its_reason_and_tried_again(world: World) -> None:
     world.answers["server parent"] = [Acted(Act.FAILED, detail="QuotaExceeded: ask for more")]
     world.pass_to(at(11, 22, 1))

@@ -1,6 +1,6 @@
 """The production of the big example in November 2026, in memory: targets that take their time, people, and a gate."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class World:
         self.queue: int | None = 0
         self.looks: list[Look] = []
         self.quotas: list[Look] = []
+        self.maintained: dict[str, tuple[datetime, datetime]] = {}
         adapters = Adapters()
         for kind in sorted(set(ADAPTERS.values())):
             adapters.register(kind, "scale", self)
@@ -190,6 +191,7 @@ class World:
             queue=lambda: self.queue,
             looks=lambda _: self.looks,
             quotas=lambda _: self.quotas,
+            maintenance=self._maintenance,
         )
         if considered.changes:
             self.driver.start(considered.changes)
@@ -204,6 +206,19 @@ class World:
                 self.driver.work()
                 self.now += every / 5
 
+    def _maintenance(self, spans: Mapping[str, tuple[datetime, datetime]]) -> list[Look]:
+        """What Azure means to maintain, by `maintained`, in the times at which it is scaled."""
+        return [
+            Look(
+                "maintenance", name, not (name in self.maintained and _meet(self.maintained[name], span)), "reschedule"
+            )
+            for name, span in spans.items()
+        ]
+
     def edit(self, name: str, **facts: Any) -> None:
         self._move()
         self.state[name] |= facts
+
+
+def _meet(one: tuple[datetime, datetime], other: tuple[datetime, datetime]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
