@@ -92,6 +92,7 @@ class Staging:
         self.moving: dict[str, tuple[str, datetime]] = {}
         self.stopped_at: dict[str, datetime] = {}
         self.edited: dict[str, datetime] = {}
+        self.created: dict[str, datetime] = {}
         self.answers: dict[str, list[Acted]] = {}
         self.effects: list[Effect] = []
         self.acts: list[tuple[datetime, str, str]] = []
@@ -245,6 +246,7 @@ class Staging:
             target.casefold(): Seen(
                 state=dict(state),
                 ready=state.get("power", "Ready") in ("Ready", "Running"),
+                created=self.created.get(target),
                 edited=self.edited.get(target) if "replicas" in state else None,
                 costs_by={"Standard_D4ds_v5": 1} if "pg-staging" in target else {},
             )

@@ -117,6 +117,18 @@ def test_a_server_that_a_person_woke_without_a_word_is_left_alone_for_the_grace_
     assert staging.kinds()["woken_by_person"] == 1
 
 
+def test_what_was_just_created_is_left_alone_for_the_grace_and_the_rest_sleeps() -> None:
+    staging = Staging(FRIDAY_EVENING)
+    staging.created[SERVER] = NIGHT - timedelta(minutes=20)
+    staging.pass_to(NIGHT + timedelta(minutes=35))
+    assert staging.asleep() == ALL - {SERVER, *REPLICAS}
+    case = next(each for each in staging.tick().cases if each.resource.target == SERVER)
+    assert (case.wish.want, case.wish.why) == (Want.LEAVE, Why.CREATED)
+    assert case.wish.sentence == "it was just created; it is left alone until 2026-11-20 20:40 UTC"
+    staging.pass_to(NIGHT + timedelta(minutes=70))
+    assert staging.asleep() == ALL
+
+
 def test_pods_that_a_person_woke_keep_their_nodes_and_come_back_as_the_person_left_them() -> None:
     staging = asleep_since_friday()
     staging.edit(POOL, power="Running")
