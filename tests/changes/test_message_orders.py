@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.changes.execution import GOOD, Result
@@ -35,12 +35,15 @@ def check(simulation: Simulation) -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10**9))
+@example(112)
 def test_two_plans_that_share_changes_deliver_everything_twice_and_late(seed: int) -> None:
     simulation = Simulation(seed, [Plan.of([A, SAME_TARGET, B, C, D]), Plan.of([B, C]), Plan.of([A])])
     simulation.play(40_000)
     results = list(simulation.runs)
     check(simulation)
-    assert {run.progress.result for run in results} == {Result.SUCCEEDED}
+    for run in results:  # who takes over from a run that was silent for too long may find its work done
+        found_done = run.progress.result is Result.UNCHANGED and run.progress.run > 1
+        assert run.progress.result is Result.SUCCEEDED or found_done, run.progress
 
 
 @settings(max_examples=12, deadline=None)
