@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from shared.storage_tiering.account import AccountAbilities, AccountRules, VerifiedBackup
     from shared.storage_tiering.native_rules import NativeRule
 
-_VERIFICATIONS = 2_000
 _WITH_ARCHIVE = {"Standard_LRS", "Standard_GRS", "Standard_RAGRS"}
 """Azure documentation, "Access tiers for blob data": the archive tier is not offered with zone redundancy."""
 
@@ -97,14 +96,14 @@ def _abilities(facts: "AccountFacts | None") -> "AccountAbilities":
 
 
 def _verified(account: "StorageAccount") -> "list[VerifiedBackup]":
-    """The dumps of the account that were restored, and whose books were good."""
+    """The dumps of the account that were restored last, one of each tenant, and whose books were good."""
     from shared.backup_verification.dumps import register
     from shared.backup_verification.dumps.plan import Outcome
     from shared.storage_tiering.account import VerifiedBackup
 
     found: list[VerifiedBackup] = []
     address = f"{account.blob_address}/"
-    for entry in register.newest_entries(state(), _VERIFICATIONS):
+    for entry in register.proven(state()):
         report = entry.report
         if report is None or report.outcome is not Outcome.PASSED or report.restored is None:
             continue

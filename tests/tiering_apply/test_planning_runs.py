@@ -277,6 +277,8 @@ def verify(started: App, dumps: Documents, name: str, level: Level) -> None:
     state = blobs.container(f"{started.service.azurite.account_url('app')}/state-papers")
     register.open_entry(state, plan)
     register.keep_report(state, report)
+    if restored:
+        register.keep_proof(state, report)
 
 
 def test_the_newest_verified_dump_and_what_is_newer_stay_though_the_policy_drops_them(

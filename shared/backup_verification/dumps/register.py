@@ -1,7 +1,7 @@
 """The register of verifications: written before a scratch database is created, closed when its absence is proven."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -11,6 +11,7 @@ from shared.backup_verification.registry import EntryState, EvidenceReference
 from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
 
 _FOLDER = "dumps/"
+_PROOFS = "dump-proofs/"
 
 
 class DumpEntry(BaseModel):
@@ -75,6 +76,14 @@ def last_restored(container: BlobContainer, environment: str, tenant: str) -> da
         return _Proof.model_validate_json(container.read(_proof_name(environment, tenant)).data).restored_at
     except BlobNotFoundError:
         return None
+
+
+def proven(container: BlobContainer) -> Iterator[DumpEntry]:
+    """The verification that last proved a restore, of each tenant that has one."""
+    for facts in container.list(_PROOFS):
+        entry = find_entry(container, _Proof.model_validate_json(container.read(facts.name).data).verification)
+        if entry is not None:
+            yield entry
 
 
 def keep_proof(container: BlobContainer, report: DumpReport) -> None:
@@ -154,7 +163,7 @@ def _name(verification: str) -> str:
 
 
 def _proof_name(environment: str, tenant: str) -> str:
-    return f"dump-proofs/{environment}/{tenant}.json"
+    return f"{_PROOFS}{environment}/{tenant}.json"
 
 
 def _dump(entry: DumpEntry) -> bytes:
