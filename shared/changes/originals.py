@@ -88,6 +88,14 @@ class Originals:
             if any(layer.owner == owner for layer in stack)
         }
 
+    def set_by(self, owner: str) -> dict[str, Json]:
+        """What `owner` set last, by the facts that it holds; the act may never have happened."""
+        return {
+            fact: _layer(stack, owner).set[-1]
+            for fact, stack in self.layers.items()
+            if any(layer.owner == owner for layer in stack)
+        }
+
     def released(self, owner: str) -> "Originals":
         """Without the owner's layers: given back, or left to the human who edited it.
 

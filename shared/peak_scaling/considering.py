@@ -40,6 +40,8 @@ def consider(scaling: Scaling, memory: Memory, facts: Facts) -> Considered:
         told=dict(memory.told),
         measured=dict(memory.measured),
     )
+    if memory.looked_at is None:
+        _remember(work)
     for target in scaling.targets.values():
         if holds := work.active(target):
             _hold(work, target, holds)
@@ -67,6 +69,22 @@ def wanted_levels(scaling: Scaling, memory: Memory, now: datetime) -> dict[str, 
         known = memory.held.get(name)
         levels[name] = at_least(known.before, wanted) if known else wanted
     return levels
+
+
+def _remember(work: Working) -> None:
+    """Where nothing is remembered, the saved originals tell what was found: what is there may be our own doing."""
+    now = work.facts.now
+    past = sorted((each for each in work.scaling.needs(now, now) if each.start <= now), key=lambda each: each.over_at)
+    for target in work.scaling.targets.values():
+        found, level = work.facts.originals(target.target) if target.kind is not Kind.STORAGE else ({}, {})
+        if found:
+            work.held[target.name] = Held(
+                occasion=f"found again at {now.isoformat(timespec='seconds')}",
+                since=now,
+                before=found,
+                needs=tuple(need.key for need in past if target.name in need.levels),
+                stretches=(Stretch(level, now),),
+            )
 
 
 def _hold(work: Working, target: Target, holds: Sequence[Hold]) -> None:

@@ -136,6 +136,10 @@ def look(
     def verdicts(target: str, state: State) -> Mapping[str, Verdict]:
         return claims.originals_of(store, environment, target).verdicts(AUTOMATION, state)
 
+    def originals(target: str) -> tuple[State, State]:
+        saved = claims.originals_of(store, environment, target)
+        return saved.found_by(AUTOMATION), saved.set_by(AUTOMATION)
+
     def considered(known: Memory | None) -> Memory:
         if known is not None and known.looked_at is not None and now < known.looked_at:
             result[:] = [Considered(known)]
@@ -149,6 +153,7 @@ def look(
             looks=looks,
             quotas=quotas,
             maintenance=maintenance,
+            originals=originals,
         )
         result[:] = [consider(scaling, known or Memory(), facts)]
         return replace(result[0].memory, looked_at=now)

@@ -140,6 +140,33 @@ def test_maintenance_of_azure_in_the_time_of_scaling_is_told_before_and_anew_whe
     assert [each.partition("; ")[2] for each in again] == ["3 d 12 h left until then", "1 d 12 h left until then"]
 
 
+@pytest.mark.parametrize("lost", [at(11, 27, 12), at(12, 4, 12), at(12, 4, 21, 30)])
+def test_a_memory_that_is_lost_takes_nothing_scaled_for_the_original_and_leaves_nothing_up(lost: datetime) -> None:
+    """In the peak, between it and giving back, and in the middle of giving back."""
+    world = World(at(11, 21, 21), *group())
+    world.pass_to(at(11, 22, 0))
+    assert world.state["server parent"]["sku"] == "Standard_D16ds_v5"
+    for start, end in [(at(11, 25, 16), at(11, 25, 17)), (min(lost, at(12, 4, 17)), lost)]:
+        world.now = start
+        world.pass_to(end)
+    assert world.state["pool main/worker"]["min"] > world.originals["pool main/worker"]["min"]
+    world.blobs.delete(f"{tending.memory_name(PRODUCTION)}.json")
+    assert tending.remembered(world.services.store, PRODUCTION).held == {}
+    acts = len(world.acts)
+    world.tick()
+    held = tending.remembered(world.services.store, PRODUCTION).held
+    assert held["server parent"].before == {"sku": "Standard_D8ds_v5"}
+    world.now = max(world.now, at(12, 4, 18))
+    quickly_to(world, at(12, 5, 8))
+    world.now = at(12, 5, 21)
+    world.pass_to(at(12, 6, 0))
+    assert world.state == world.originals
+    early = [
+        name for when, name, _ in world.acts[acts:] if when < at(12, 5, 21) and name.startswith(("server", "repl"))
+    ]
+    assert early == [], "PostgreSQL goes back in its window only"
+
+
 def test_a_failed_change_is_told_with_its_reason_and_tried_again(world: World) -> None:
     world.answers["server parent"] = [Acted(Act.FAILED, detail="QuotaExceeded: ask for more")]
     world.pass_to(at(11, 22, 1))
