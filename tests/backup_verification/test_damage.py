@@ -23,6 +23,7 @@ from tests.local.odoo.conftest import VARIANTS, GenerateDatabase, profile
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TESTS = Path(__file__).resolve().parents[1]
+DOCUMENTATION = TESTS.parent / "docs" / "backup-verification.md"
 
 DAMAGE: dict[str, set[str]] = {
     # what the copy itself shows, without any memory of the live database
@@ -149,8 +150,13 @@ def sequences_come_back(healthy: Healthy) -> None:
     )
 
 
-def test_the_table_holds_every_injury_and_each_other_test_is_there() -> None:
+def test_the_tables_hold_every_injury_and_each_other_test_is_there() -> None:
     assert DAMAGE.keys() == INJURIES.keys()
+    documented = DOCUMENTATION.read_text()
+    for injury, checks in DAMAGE.items():
+        assert f"| {injury.replace('_', ' ')} | {'; '.join(sorted(checks))} |" in documented
+    told = " ".join(documented.split())
+    assert [other for other in ELSEWHERE if other not in told] == []
     for test in ELSEWHERE.values():
         file, name = test.split("::")
         tree = ast.parse((TESTS / file).read_text())
