@@ -6,7 +6,6 @@ One subject that cannot be looked at (no right, no answer) is a finding of its o
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -229,7 +228,7 @@ def _tell(estate: "Estate", standing: Standing) -> None:
 
 
 def _record(estate: "Estate", standing: Standing, telling: Telling) -> None:
-    from shared.evidence.record import Kind, Record, RecordConflictError
+    from shared.evidence.record import Kind, Record
 
     record = Record(
         automation=_AUTOMATION,
@@ -241,8 +240,7 @@ def _record(estate: "Estate", standing: Standing, telling: Telling) -> None:
         app_version=VERSION,
         body=_data(telling),
     )
-    with suppress(RecordConflictError):  # recorded before by another release or under another estate: that one stands
-        write_record(record)
+    write_record(record)
 
 
 def _event(standing: Standing, telling: Telling) -> Event:

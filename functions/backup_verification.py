@@ -317,16 +317,24 @@ async def drill_reaper(timer: func.TimerRequest, client: Any) -> None:
     """Remove what drills left behind: after a terminate, a lost orchestration, or a create that came late.
 
     A drill that this task hub never knew is left its time: it may be another app's that shares our state, such as a
-    deployment slot with a hub of its own.
+    deployment slot with a hub of its own. Raises an ExceptionGroup at its end for what Azure did not let it look after.
     """
+    from azure.core.exceptions import AzureError
+
     now = datetime.now(UTC)
-    for entry in await asyncio.to_thread(steps.entries_to_look_after, now):
+    failures: list[Exception] = []
+    for entry in await asyncio.to_thread(lambda: list(steps.entries_to_look_after(now))):
         state = await client.get_orchestration_state(entry.plan.id)
         at_work = entry.evidence is None if state is None else state.runtime_status.name in _RUNNING
         if at_work and now < entry.plan.expires_at:
             continue
-        await asyncio.to_thread(steps.reap, entry, now)
+        try:
+            await asyncio.to_thread(steps.reap, entry, now)
+        except AzureError as failure:  # what keeps one server may not keep the others
+            failures.append(failure)
     await _give_back_lost_turns(client, now)
+    if failures:
+        raise ExceptionGroup("some servers could not be looked after: the next tick tries again", failures)
 
 
 async def _give_back_lost_turns(client: Any, now: datetime) -> None:

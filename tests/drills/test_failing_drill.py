@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 
 from local.azure.faults import Fault, OperationFault
 from local.embedded_estate import EmbeddedEstate
+from shared.backup_verification.registry import Entry
+from tests.backup_verification.sample_report import PLAN
 from tests.drills.running import STRANGER, App, app, declare
 
 
@@ -87,6 +89,26 @@ def test_a_create_that_comes_after_the_removal_does_not_stay(running: App, estat
     estate.azure.add_flexible_server(report["restored_server_id"])  # the second delivery of the create request
     assert running.temporary_servers() == [name]
     running.reap_until_clean()
+
+
+def test_a_server_that_may_not_be_looked_at_keeps_no_other_from_being_removed(
+    running: App, estate: EmbeddedEstate
+) -> None:
+    over = {"id": "drill:elsewhere:erp:stuck", "expires_at": datetime.now(UTC) - timedelta(hours=1)}
+    stuck = Entry(plan=PLAN.model_copy(update=over))
+    forbidden = estate.azure.faults.add(
+        Fault(service="arm", path=stuck.plan.server_id.rpartition("/")[2], times=None, status=403, code="Forbidden")
+    )
+    report = running.drill("beside-a-stuck-one")
+    estate.azure.add_flexible_server(report["restored_server_id"])
+    estate.state.upload_blob(f"drills/{stuck.plan.id}.json", stuck.model_dump_json())
+    try:
+        running.reap_until_clean()
+        assert forbidden.applied > 0
+    finally:
+        estate.azure.faults.clear()
+        running.await_idle()
+        estate.state.delete_blob(f"drills/{stuck.plan.id}.json")
 
 
 def test_a_removal_that_is_refused_twice_succeeds_the_third_time(running: App, estate: EmbeddedEstate) -> None:

@@ -16,12 +16,14 @@ import pytest
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from functions.records import write_record
 from local import azurite
 from local.azure.certificates import CertificateAuthority
 from local.azure.simulator import AzureSimulator
 from local.functions_host.config import HostConfig
 from local.functions_host.host import FunctionsHost
 from shared.evidence.verify import Verification, read_published
+from shared.platforms import blobs, credentials
 from tests.evidence.logs import Files, record
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -102,6 +104,24 @@ def fire(host: FunctionsHost) -> None:
 def sealed(container: ContainerClient) -> int:
     seals = list(container.list_blob_names(name_starts_with="seals/"))
     return json.loads(container.download_blob(seals[-1]).readall())["tree_size"] if seals else 0
+
+
+def test_a_step_that_comes_again_after_a_deployment_finds_its_record(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = cloud.container("redelivered")
+    for name, value in cloud.settings(container).items():
+        monkeypatch.setenv(name, value)
+    for known in (credentials.credential, blobs.container):
+        known.cache_clear()
+    first = write_record(record(1))
+    assert write_record(record(1)) == first
+    assert write_record(record(1, app_version="0.2.0")) == first
+    kept = {name: json.loads(data) for name, data in exported(container).items()}
+    assert sorted(each["kind"] for each in kept.values()) == ["applied", "conflict"]
+    assert kept[first.name]["app_version"] == "0.1.0"
+    for known in (credentials.credential, blobs.container):
+        known.cache_clear()
 
 
 def test_two_hundred_writers_lose_nothing_while_the_timer_seals(cloud: Cloud, tmp_path: Path) -> None:
