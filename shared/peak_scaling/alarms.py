@@ -103,6 +103,10 @@ def _watch_target(work: Working, hold: Hold) -> None:
             )
             work.tell("capacity_recovered", about, **_about(need, left), name=target.name, detail=said)
         return
+    if work.facts.dry_run:
+        said = f"{work.facts.dry_run}: {shown(hold.level)} will not be there for the peak"
+        work.tell("capacity_rehearsed", about, **_about(need, need.start - now), name=target.name, detail=said)
+        return
     seen, failed = work.facts.seen.get(target.name), work.failures.get(target.name)
     held = work.held.get(target.name)
     why = failed or (seen.detail if seen else "") or "it cannot be seen"
@@ -156,9 +160,8 @@ def _readiness(work: Working, need: Need, holds: Sequence[Hold]) -> None:
             course = replace(course, go=now)
             work.tell("peak_ready", need.key, **_about(need, report.left), detail=report.sentence)
     elif now >= need.ready_by:
-        work.tell(
-            "peak_not_ready", need.key, **_about(need, report.left), detail=report.sentence, reasons=report.reasons
-        )
+        kind = "peak_rehearsed" if work.facts.dry_run else "peak_not_ready"
+        work.tell(kind, need.key, **_about(need, report.left), detail=report.sentence, reasons=report.reasons)
     work.courses[need.key] = course
 
 
@@ -172,6 +175,8 @@ def _look(work: Working, hold: Hold) -> Look:
         return Look("target", target.name, True, f"at {shown(work.held[target.name].level)}")
     if work.facts.now < hold.begin:
         return Look("target", target.name, None, f"begins at {hold.begin:%Y-%m-%d %H:%M} UTC")
+    if work.facts.dry_run:
+        return Look("target", target.name, None, f"{work.facts.dry_run}, so it is only rehearsed")
     held = work.held.get(target.name)
     if held is not None and held.edited:
         return Look("target", target.name, False, "a person has changed it, it is left alone")

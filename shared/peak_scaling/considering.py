@@ -76,8 +76,8 @@ def _remember(work: Working) -> None:
     now = work.facts.now
     past = sorted((each for each in work.scaling.needs(now, now) if each.start <= now), key=lambda each: each.over_at)
     for target in work.scaling.targets.values():
-        found, level = work.facts.originals(target.target) if target.kind is not Kind.STORAGE else ({}, {})
-        if found:
+        found, level = work.facts.originals(target.target)
+        if found and target.kind is not Kind.STORAGE:
             work.held[target.name] = Held(
                 occasion=f"found again at {now.isoformat(timespec='seconds')}",
                 since=now,

@@ -44,7 +44,7 @@ class Facts:
     outcome: of a change, by its id. verdicts: the three-way comparison of a target's facts. queue: jobs that wait,
     None when that cannot be seen. looks: all other checks for a peak. quotas: whether its capacity may be had at all.
     maintenance: whether Azure's own falls into the times, by name of the target, at which it is scaled. originals: what
-    was found of a target and what was set last, as the saved originals have it.
+    was found of a target and what was set last, as the saved originals have it. dry_run: why nothing is really done.
     """
 
     now: datetime
@@ -56,6 +56,7 @@ class Facts:
     quotas: Callable[[str], Sequence[Look]] = lambda _: ()
     maintenance: Callable[[Mapping[str, Span]], Sequence[Look]] = lambda _: ()
     originals: Callable[[str], tuple[State, State]] = lambda _: ({}, {})
+    dry_run: str = ""
 
 
 @dataclass

@@ -7,7 +7,7 @@ from shared.changes.change import State
 from shared.peak_scaling.changes import down, give_back, step_back
 from shared.peak_scaling.looking import Working, may_interrupt, with_edit
 from shared.peak_scaling.memory import Course, Held
-from shared.peak_scaling.targets import Kind, Target
+from shared.peak_scaling.targets import Kind, Target, shown
 
 if TYPE_CHECKING:
     from shared.estate.policies.peak_scaling import GiveBack
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 def return_target(work: Working, target: Target) -> None:
     """Bring a target that no peak wants any more one step back, or let it go when it is back."""
     held = work.held[target.name]
+    if work.facts.dry_run and _as_found(work, target, held):
+        del work.held[target.name]
+        return
     if target.kind is Kind.STORAGE:
         _let_go(work, target, held)
         work.tell("storage_stays", f"{held.occasion}/{target.name}", name=target.name, detail="storage never shrinks")
@@ -24,6 +27,9 @@ def return_target(work: Working, target: Target) -> None:
     held = work.held[target.name] = with_edit(work, target, held)
     if _waits(work, target, held, rules):
         return
+    if work.facts.dry_run:
+        said = f"{work.facts.dry_run}: {target.name} stays at {shown(held.level)}"
+        work.tell("give_back_waits", f"{held.occasion}/{target.name}", name=target.name, detail=said)
     environment, takes = work.scaling.environment, work.scaling.takes(target)
     if target.steps and not held.edited and held.step < rules.steps - 1:
         _one_step(work, target, held, rules)
@@ -33,6 +39,12 @@ def return_target(work: Working, target: Target) -> None:
         _let_go(work, target, held)
         return
     work.held[target.name] = work.ask(target, held, change)
+
+
+def _as_found(work: Working, target: Target, held: Held) -> bool:
+    """Whether nothing of it was changed: all that a dry run did was to rehearse."""
+    seen = work.facts.seen.get(target.name)
+    return seen is not None and seen.state is not None and held.before.items() <= seen.state.items()
 
 
 def _rules(work: Working, held: Held) -> "GiveBack":

@@ -120,6 +120,8 @@ def look(
     """
     store, environment = services.store, scaling.environment
     result: list[Considered] = []
+    own = f"{environment} is in dry run" if services.rules.policy(environment).dry_run else ""
+    dry_run = "DRY_RUN is set" if services.dry_run else own
 
     def outcome(change_id: str) -> Outcome:
         known = store.get(executor.execution_name(change_id), Execution)
@@ -154,6 +156,7 @@ def look(
             quotas=quotas,
             maintenance=maintenance,
             originals=originals,
+            dry_run=dry_run,
         )
         result[:] = [consider(scaling, known or Memory(), facts)]
         return replace(result[0].memory, looked_at=now)

@@ -40,8 +40,10 @@ class Driver:
         """As `start_plan`: the same plan is not started twice at a time."""
         plan = Plan.of(changes)
         if not any(run.plan.hash == plan.hash for run in self.runs):
-            planning.open_plan(self.services, plan.changes, None)
+            opened = planning.open_plan(self.services, plan.changes, None)
             self.started += 1
+            if len(opened.dry_runs) == len(plan.changes):  # which needs no more than to be rehearsed
+                return f"plan:{plan.hash[:32]}"
             self.runs.append(Run(plan, f"plan:{plan.hash}@{self.started}"))
         return f"plan:{plan.hash[:32]}"
 

@@ -167,6 +167,48 @@ def test_a_memory_that_is_lost_takes_nothing_scaled_for_the_original_and_leaves_
     assert early == [], "PostgreSQL goes back in its window only"
 
 
+def dry(text: str) -> str:
+    return text.replace(
+        "    production:\n      approval_for", "    production:\n      dry_run: true\n      approval_for"
+    )
+
+
+def test_a_dry_run_is_told_as_one_and_nothing_is_missed_held_or_given_back() -> None:
+    world = World(at(11, 21, 21), *group(dry))
+    assert world.services.rules.policy(PRODUCTION).dry_run
+    for start, end in [
+        (at(11, 21, 21), at(11, 21, 22)),
+        (at(11, 25, 16), at(11, 26, 6)),
+        (at(12, 5, 20), at(12, 6, 3)),
+    ]:
+        world.now = start
+        quickly_to(world, end)
+    assert (world.acts, world.state) == ([], world.originals)
+    told = {entry.kind for entry in world.entries if entry.subject.startswith("peak:")}
+    assert told == {"capacity_rehearsed", "peak_rehearsed"}
+    (server,) = [each for each in told_of(world, "capacity_rehearsed", "server parent") if "period-close" in each]
+    assert server.endswith("production is in dry run: Standard_D16ds_v5 will not be there for the peak")
+    (rehearsed,) = told_of(world, "peak_rehearsed", "period-close")
+    assert "so it is only rehearsed" in rehearsed
+    assert tending.remembered(world.services.store, PRODUCTION).held == {}
+
+
+def test_a_dry_run_that_begins_in_a_peak_leaves_what_is_up_and_says_so(world: World) -> None:
+    world.now = at(11, 25, 16)
+    world.pass_to(at(11, 25, 17))
+    assert world.state["pool main/worker"]["min"] == 10
+    world.turn(*group(dry))
+    world.now = at(12, 4, 20)
+    world.pass_to(at(12, 4, 21))
+    assert world.state["pool main/worker"]["min"] == 10
+    waits = told_of(world, "give_back_waits", "workload main/web")
+    assert [each.endswith("production is in dry run: workload main/web stays at 12-40") for each in waits] == [True]
+    assert "workload main/web" in tending.remembered(world.services.store, PRODUCTION).held
+    world.turn(*group())
+    quickly_to(world, at(12, 5, 8))
+    assert world.state["workload main/web"] == world.originals["workload main/web"]
+
+
 def test_a_failed_change_is_told_with_its_reason_and_tried_again(world: World) -> None:
     world.answers["server parent"] = [Acted(Act.FAILED, detail="QuotaExceeded: ask for more")]
     world.pass_to(at(11, 22, 1))

@@ -1,6 +1,7 @@
 """The production of the big example in November 2026, in memory: targets that take their time, people, and a gate."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ class World:
         self.state["cache sessions"] = {"sku": "Balanced_B5"}
         self.originals = {name: dict(state) for name, state in self.state.items()}
         self.moving: dict[str, tuple[dict[str, Any], datetime]] = {}
+
+    def turn(self, estate: Estate, calendar: FinanceCalendar) -> None:
+        """Another declaration is in force from now on."""
+        self.estate, self.calendar = estate, calendar
+        self.services = replace(self.services, rules=DeclaredRules(estate, calendar))
+        self.driver.services = self.services
 
     def scaling(self) -> Scaling:
         memory = tending.remembered(self.services.store, PRODUCTION)
