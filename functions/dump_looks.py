@@ -1,5 +1,6 @@
 """Which dumps there are, and which verifications are asked for: by an event, the schedule, a caller, a drill."""
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,27 +22,40 @@ if TYPE_CHECKING:
     from shared.estate.policies.backup_verification import Dumps
 
 
+_LOG = logging.getLogger("closekeeper.backup_verification")
+
+
 def due(now: datetime) -> Iterator[DumpPlan]:
-    """What no event told of, or what it told was lost: every new dump that has no report, and restores that are due."""
+    """What no event told of, or what it told was lost: every new dump that has no report, and restores that are due.
+
+    A container that cannot be read is passed over: the hourly look at the backups tells of it.
+    """
+    from azure.core.exceptions import AzureError
+
     estate, policy = estate_in_force.get(), _policy()
     if policy is None:
         return
     for place in planning.places(estate):
-        restored: dict[str, datetime | None] = {}
-        dumps = list(_dumps(estate, policy, place))
-        newest = {database: planning.newest_of(dumps, place.tenants, database) for database in place.tenants}
-        for database, dump in planning.to_look_at(dumps, place.tenants, now):
-            tenant = place.tenants.get(database, "")
-            if tenant not in restored:
-                restored[tenant] = register.last_restored(state(), place.environment, tenant) if tenant else now
-            level = planning.level_for(policy, restored[tenant], now)
-            if level is Level.RESTORED and dump != newest.get(database):
-                level = Level(policy.level.value)  # one restore proves the tenant's; it is the newest dump's
-            plan = planning.make_plan(estate, place, dump, database, level, "", now)
-            if not any(
-                _is_reported(verification) for verification in planning.same_or_deeper(plan, estate, place, dump)
-            ):
-                yield plan
+        try:
+            yield from _due_in(estate, policy, place, now)
+        except AzureError as error:
+            _LOG.warning("the dumps in %s could not be looked at: %s", place.url, error)
+
+
+def _due_in(estate: "Estate", policy: "Dumps", place: DumpPlace, now: datetime) -> Iterator[DumpPlan]:
+    restored: dict[str, datetime | None] = {}
+    dumps = list(_dumps(estate, policy, place))
+    newest = {database: planning.newest_of(dumps, place.tenants, database) for database in place.tenants}
+    for database, dump in planning.to_look_at(dumps, place.tenants, now):
+        tenant = place.tenants.get(database, "")
+        if tenant not in restored:
+            restored[tenant] = register.last_restored(state(), place.environment, tenant) if tenant else now
+        level = planning.level_for(policy, restored[tenant], now)
+        if level is Level.RESTORED and dump != newest.get(database):
+            level = Level(policy.level.value)  # one restore proves the tenant's; it is the newest dump's
+        plan = planning.make_plan(estate, place, dump, database, level, "", now)
+        if not any(_is_reported(verification) for verification in planning.same_or_deeper(plan, estate, place, dump)):
+            yield plan
 
 
 def of_event(topic: str, subject: str, now: datetime) -> DumpPlan | None:

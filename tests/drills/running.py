@@ -1,6 +1,7 @@
 """The app on the functions host, driven as an operator drives it, and what it left in the world."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from local.embedded_estate import EmbeddedEstate
 from local.functions_host.config import HostConfig
@@ -173,6 +175,26 @@ def declare(estate: EmbeddedEstate, folder: Path, *changes: tuple[str, str]) -> 
     file = folder / "estate.yaml"
     file.write_text(text)
     return str(file)
+
+
+@contextmanager
+def as_the_app(estate: EmbeddedEstate, **settings: str) -> Iterator[None]:
+    """What is called here reaches the estate as the app does. Nothing that is remembered by it stays."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (estate.settings() | settings).items():
+            patch.setenv(name, value)
+        _forget()
+        try:
+            yield
+        finally:
+            _forget()
+
+
+def _forget() -> None:
+    for name in [name for name in sys.modules if name.startswith(("shared.platforms", "functions"))]:
+        for value in list(vars(sys.modules[name]).values()):
+            if (clear := getattr(value, "cache_clear", None)) is not None:
+                clear()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from functions import dump_looks
 from local.embedded_estate import EmbeddedEstate
 from local.functions_host.faults import Faults
-from tests.drills.running import App, app
+from tests.drills.running import App, app, as_the_app, declare
 from tests.dumps.encrypting import encrypt, identity
 from tests.dumps.making import dump, flip
 from tests.long import variants
@@ -150,6 +151,21 @@ def test_a_dump_is_verified_once_however_often_it_is_told(dumps: Dumps) -> None:
     dumps.tell(later)
     reports = dumps.await_reports(later, 2)
     assert {each["damage"] for each in reports} == {None, "corrupt data"}
+
+
+def test_a_container_that_is_not_there_hides_no_other(estate: EmbeddedEstate, dumps: Dumps, tmp_path: Path) -> None:
+    file = Path(
+        declare(
+            estate,
+            tmp_path,
+            ("dumps: { class: backup }", "dumps: { class: backup }\n          gone: { class: backup }"),
+        )
+    )
+    file.write_text(file.read_text().replace("dumps: backups/dumps", "dumps: backups/gone", 1))
+    dumps.upload("fabrikam/1.dump", b"whatever it is")
+    with as_the_app(estate, ESTATE_FILE=str(file)):
+        found = [plan.dump for plan in dump_looks.due(datetime.now(UTC))]
+    assert found == ["fabrikam/1.dump"]
 
 
 def test_each_kind_of_dump_is_restored_and_each_injury_named(dumps: Dumps) -> None:
