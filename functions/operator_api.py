@@ -217,7 +217,7 @@ async def _get_change(call: Call) -> Answer:
 
 async def _wake_environment(call: Call, environment: str) -> None:
     """Waiting changes look again at once; one whose wake-up is lost looks by itself within minutes."""
-    await wake(call.durable, await asyncio.to_thread(governance.waiting_instances, services(), environment))
+    await wake(call.durable, await asyncio.to_thread(governance.waiting_instances, services(), environment, _now()))
 
 
 def _now() -> datetime:

@@ -27,7 +27,8 @@ from shared.backup_verification.rehearsal.plan import (
     plan_rehearsal,
     problems,
 )
-from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
+from shared.blob_container import BlobContainer
+from shared.changes.state import Store
 from shared.events import Event
 from shared.platforms import blob_reading, blobs, event_grid, hosts, postgres_servers, settings, sql, vaults
 from shared.version import VERSION
@@ -70,16 +71,12 @@ def problems_of(request: RehearsalRequest) -> list[tuple[str, str]]:
 
 def entries() -> list[Entry]:
     """All rehearsals, the newest first."""
-    found = [Entry.model_validate_json(state().read(facts.name).data) for facts in state().list(_FOLDER)]
-    return sorted(found, key=lambda entry: entry.plan.requested_at, reverse=True)
+    return sorted(Store(state()).all(_FOLDER, Entry), key=lambda entry: entry.plan.requested_at, reverse=True)
 
 
 def find(rehearsal: str) -> Entry | None:
     """None when there is none."""
-    try:
-        return Entry.model_validate_json(state().read(_name(rehearsal)).data)
-    except BlobNotFoundError:
-        return None
+    return Store(state()).get(_FOLDER + rehearsal, Entry)
 
 
 class _Started(BaseModel):
@@ -96,11 +93,7 @@ def begin(data: object) -> dict[str, Any]:
         plan = plan_rehearsal(estate_in_force.get(), started.id, started.environment, started.requested_at)
         if reason := held(plan.environment, datetime.now(UTC)):
             return {"report": {"id": plan.id, "outcome": "refused", "reason": reason}}
-        entry = Entry(plan=plan)
-        try:
-            state().create(_name(plan.id), entry.model_dump_json().encode())
-        except BlobAlreadyExistsError:
-            entry = Entry.model_validate_json(state().read(_name(plan.id)).data)
+        entry = Store(state()).open(_FOLDER + plan.id, Entry, Entry(plan=plan))
     if entry.report is not None and entry.evidence is not None:
         return {"report": _shown(entry)}
     return {"plan": entry.plan.model_dump(mode="json")}
@@ -313,18 +306,4 @@ def _shown(entry: Entry) -> dict[str, Any]:
 
 
 def _change(rehearsal: str, change: Callable[[Entry], Entry]) -> Entry:
-    while True:
-        blob = state().read(_name(rehearsal))
-        entry = Entry.model_validate_json(blob.data)
-        changed = change(entry)
-        if changed == entry:
-            return entry
-        try:
-            state().replace(_name(rehearsal), changed.model_dump_json().encode(), blob.etag)
-        except BlobChangedError:
-            continue
-        return changed
-
-
-def _name(rehearsal: str) -> str:
-    return f"{_FOLDER}{rehearsal}.json"
+    return Store(state()).change(_FOLDER + rehearsal, Entry, change)

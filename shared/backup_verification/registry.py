@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from shared.backup_verification.cost import Cost
 from shared.backup_verification.drill import DrillPlan, DrillReport, Held, drill_prefix
 from shared.backup_verification.preflight import PreflightCheck
-from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
+from shared.blob_container import BlobContainer
+from shared.changes.state import Store
 
 FOLDER = "drills/"
 """Where the entries are."""
@@ -71,24 +72,17 @@ def open_entry(
     entry = Entry(plan=plan, preflight=preflight, cost=cost)
     if held is not None:
         entry = entry.model_copy(update={"state": EntryState.CLOSED, "closed_at": plan.requested_at, "held": held})
-    try:
-        container.create(_name(plan.id), _dump(entry))
-    except BlobAlreadyExistsError:
-        return read_entry(container, plan.id)
-    return entry
+    return Store(container).open(_name(plan.id), Entry, entry)
 
 
 def read_entry(container: BlobContainer, drill: str) -> Entry:
     """The entry of a drill; raises BlobNotFoundError."""
-    return load_entry(container.read(_name(drill)).data)
+    return load_entry(container.read(f"{_name(drill)}.json").data)
 
 
 def find_entry(container: BlobContainer, drill: str) -> Entry | None:
     """The entry of a drill, None when there is none."""
-    try:
-        return read_entry(container, drill)
-    except BlobNotFoundError:
-        return None
+    return Store(container).get(_name(drill), Entry)
 
 
 def entries(container: BlobContainer, environment: str, server: str) -> Iterator[Entry]:
@@ -142,21 +136,7 @@ def keep_evidence(container: BlobContainer, drill: str, evidence: EvidenceRefere
 
 def _change(container: BlobContainer, drill: str, change: Callable[[Entry], Entry]) -> Entry:
     """Apply a change to what is there now, again when somebody was faster. Raises BlobNotFoundError."""
-    while True:
-        blob = container.read(_name(drill))
-        entry = load_entry(blob.data)
-        changed = change(entry)
-        if changed == entry:
-            return entry
-        try:
-            container.replace(_name(drill), _dump(changed), blob.etag)
-        except BlobChangedError:
-            continue
-        return changed
-
-
-def _dump(entry: Entry) -> bytes:
-    return entry.model_dump_json().encode()
+    return Store(container).change(_name(drill), Entry, change)
 
 
 def load_entry(data: bytes) -> Entry:
@@ -165,4 +145,4 @@ def load_entry(data: bytes) -> Entry:
 
 
 def _name(drill: str) -> str:
-    return f"{FOLDER}{drill}.json"
+    return f"{FOLDER}{drill}"

@@ -26,6 +26,7 @@ from shared.identity import Caller, Machine
 
 _AUTOMATION = "changes"
 _KEPT = timedelta(days=90)
+_WRITTEN_WHILE_IT_WAITS = timedelta(days=1)
 _LATER = frozenset({"uses", "answer", "granted", "refused", "revoked", "revoked_by", "revoked_at"})
 
 
@@ -233,9 +234,13 @@ def show_change(services: Services, change_id: str) -> Execution:
     return known
 
 
-def waiting_instances(services: Services, environment: str) -> tuple[str, ...]:
-    """The orchestrations of changes in the environment that are under way, to wake after a ruling or a release."""
-    running = services.store.all("executions/", Execution)
+def waiting_instances(services: Services, environment: str, now: datetime) -> tuple[str, ...]:
+    """The orchestrations of changes in the environment that are under way, to wake after a ruling or a release.
+
+    Changes are remembered for good. Whatever waits gives a sign of life every hour or so: what was not written for a
+    day is not read, and would look again by itself.
+    """
+    running = services.store.all("executions/", Execution, since=now - _WRITTEN_WHILE_IT_WAITS)
     return tuple(e.instance for e in running if e.result is None and e.change.environment == environment)
 
 

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,32 @@ class Store:
         except BlobAlreadyExistsError:
             return
 
-    def all[T](self, prefix: str, kind: type[T]) -> Iterator[T]:
-        """The values whose name begins with `prefix`, by name; one that vanishes meanwhile is left out."""
+    def open[T](self, name: str, kind: type[T], value: T) -> T:
+        """Write a value once, and return the one that stands: the first."""
+        try:
+            self._container.create(f"{name}.json", adapter(kind).dump_json(value))
+        except BlobAlreadyExistsError:
+            return adapter(kind).validate_json(self._container.read(f"{name}.json").data)
+        return value
+
+    def change[T](self, name: str, kind: type[T], change: Callable[[T], T]) -> T:
+        """`update` of a value that is there. Raises BlobNotFoundError when it is not."""
+
+        def changed(known: T | None) -> T:
+            if known is None:
+                raise BlobNotFoundError(name)
+            return change(known)
+
+        return self.update(name, kind, changed)
+
+    def all[T](self, prefix: str, kind: type[T], *, since: datetime | None = None) -> Iterator[T]:
+        """The values whose name begins with `prefix`, by name; one that vanishes meanwhile is left out.
+
+        With `since`, only those that were written at that instant or later, by the container's clock.
+        """
         for facts in self._container.list(prefix):
+            if since is not None and facts.last_modified < since:
+                continue
             value = self.get(facts.name.removesuffix(".json"), kind)
             if value is not None:
                 yield value

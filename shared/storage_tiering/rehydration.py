@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
+from shared.blob_container import BlobContainer
 from shared.blob_facts import BlobFacts, Tier
+from shared.changes.state import Store
 from shared.storage_tiering.account import Selection
 from shared.storage_tiering.worklist import Step, WorkList
 
@@ -167,45 +168,27 @@ def still_coming(selection: Selection, facts: Iterator[BlobFacts]) -> Count:
 
 def open_rehydration(state: BlobContainer, new: Rehydration) -> Rehydration:
     """Register it, or find it registered: the first one stands, so that twice is once."""
-    try:
-        state.create(_name(new.id), new.model_dump_json().encode())
-    except BlobAlreadyExistsError:
-        return read(state, new.id)
-    return new
+    return Store(state).open(_name(new.id), Rehydration, new)
 
 
 def read(state: BlobContainer, rehydration: str) -> Rehydration:
     """Raises BlobNotFoundError."""
-    return Rehydration.model_validate_json(state.read(_name(rehydration)).data)
+    return Rehydration.model_validate_json(state.read(f"{_name(rehydration)}.json").data)
 
 
 def find(state: BlobContainer, rehydration: str) -> Rehydration | None:
     """The rehydration, None when there is none of that id."""
-    try:
-        return read(state, rehydration)
-    except BlobNotFoundError:
-        return None
+    return Store(state).get(_name(rehydration), Rehydration)
 
 
 def every(state: BlobContainer) -> Iterator[Rehydration]:
     """All of them, by id."""
-    for facts in state.list(_FOLDER):
-        yield Rehydration.model_validate_json(state.read(facts.name).data)
+    return Store(state).all(_FOLDER, Rehydration)
 
 
 def change(state: BlobContainer, rehydration: str, changed: Callable[[Rehydration], Rehydration]) -> Rehydration:
     """Change it, again when somebody was faster; returns it as it then is. Raises BlobNotFoundError."""
-    while True:
-        blob = state.read(_name(rehydration))
-        known = Rehydration.model_validate_json(blob.data)
-        new = changed(known)
-        if new == known:
-            return known
-        try:
-            state.replace(_name(rehydration), new.model_dump_json().encode(), blob.etag)
-        except BlobChangedError:
-            continue
-        return new
+    return Store(state).change(_name(rehydration), Rehydration, changed)
 
 
 def held(state: BlobContainer, environment: str, account: str, now: datetime) -> tuple[Selection, ...]:
@@ -218,4 +201,4 @@ def held(state: BlobContainer, environment: str, account: str, now: datetime) ->
 
 
 def _name(rehydration: str) -> str:
-    return f"{_FOLDER}{rehydration}.json"
+    return f"{_FOLDER}{rehydration}"

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ def test_a_container_keeps_what_the_port_promises(container: BlobContainer) -> N
     assert container.read("a/2").data == b"x\ny"
     container.delete("a/1", second)
     assert [facts.name for facts in container.list("a/1")] == []
+
+
+def test_the_first_of_two_stands_and_what_is_not_there_is_not_changed(container: BlobContainer) -> None:
+    store = Store(container)
+    assert [store.open("one", str, value) for value in ("first", "second")] == ["first", "first"]
+    assert store.change("one", str, str.upper) == "FIRST"
+    assert store.get("one", str) == "FIRST"
+    with pytest.raises(BlobNotFoundError):
+        store.change("other", str, str.upper)
+    assert store.get("other", str) is None
+
+
+def test_only_what_was_written_since_is_read(container: BlobContainer) -> None:
+    store = Store(container)
+    store.create("days/one", str, "one")
+    store.create("days/two", str, "two")
+    minute = timedelta(minutes=1)
+    assert list(store.all("days/", str)) == ["one", "two"]
+    assert list(store.all("days/", str, since=datetime.now(UTC) - minute)) == ["one", "two"]
+    assert list(store.all("days/", str, since=datetime.now(UTC) + minute)) == []
 
 
 def test_writers_in_threads_lose_nothing(container: BlobContainer) -> None:

@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.backup_verification.dumps.plan import DumpPlan, DumpReport, Restored, scratch_name
 from shared.backup_verification.registry import EntryState, EvidenceReference
-from shared.blob_container import BlobAlreadyExistsError, BlobChangedError, BlobContainer, BlobNotFoundError
+from shared.blob_container import BlobContainer
+from shared.changes.state import Store
 
 _FOLDER = "dumps/"
 _PROOFS = "dump-proofs/"
@@ -35,33 +36,22 @@ class _Proof(BaseModel):
 
 def open_entry(container: BlobContainer, plan: DumpPlan) -> DumpEntry:
     """Register the verification, or find it registered: the first plan stands, so that twice is once."""
-    entry = DumpEntry(plan=plan)
-    try:
-        container.create(_name(plan.id), _dump(entry))
-    except BlobAlreadyExistsError:
-        return read_entry(container, plan.id)
-    return entry
+    return Store(container).open(_name(plan.id), DumpEntry, DumpEntry(plan=plan))
 
 
 def read_entry(container: BlobContainer, verification: str) -> DumpEntry:
     """Raises BlobNotFoundError."""
-    return DumpEntry.model_validate_json(container.read(_name(verification)).data)
+    return DumpEntry.model_validate_json(container.read(f"{_name(verification)}.json").data)
 
 
 def find_entry(container: BlobContainer, verification: str) -> DumpEntry | None:
     """None when there is none."""
-    try:
-        return read_entry(container, verification)
-    except BlobNotFoundError:
-        return None
+    return Store(container).get(_name(verification), DumpEntry)
 
 
 def find_by_database(container: BlobContainer, scratch_database: str) -> DumpEntry | None:
     """The entry whose scratch database has that name, None when it is nobody's that we know."""
-    try:
-        return DumpEntry.model_validate_json(container.read(f"{_FOLDER}{scratch_database}.json").data)
-    except BlobNotFoundError:
-        return None
+    return Store(container).get(f"{_FOLDER}{scratch_database}", DumpEntry)
 
 
 def newest_entries(container: BlobContainer, most: int) -> list[DumpEntry]:
@@ -72,41 +62,26 @@ def newest_entries(container: BlobContainer, most: int) -> list[DumpEntry]:
 
 def last_restored(container: BlobContainer, environment: str, tenant: str) -> datetime | None:
     """When a dump of that tenant was last proven by a restore, None when never."""
-    try:
-        return _Proof.model_validate_json(container.read(_proof_name(environment, tenant)).data).restored_at
-    except BlobNotFoundError:
-        return None
+    proof = Store(container).get(_proof_name(environment, tenant), _Proof)
+    return proof.restored_at if proof else None
 
 
 def proven(container: BlobContainer) -> Iterator[DumpEntry]:
     """The verification that last proved a restore, of each tenant that has one."""
-    for facts in container.list(_PROOFS):
-        entry = find_entry(container, _Proof.model_validate_json(container.read(facts.name).data).verification)
+    for proof in Store(container).all(_PROOFS, _Proof):
+        entry = find_entry(container, proof.verification)
         if entry is not None:
             yield entry
 
 
 def keep_proof(container: BlobContainer, report: DumpReport) -> None:
     """Remember that the report proves a restore; an older proof never replaces a newer one."""
-    name = _proof_name(report.environment, report.tenant)
     proof = _Proof(restored_at=report.requested_at, verification=report.id)
-    data = proof.model_dump_json().encode()
-    while True:
-        try:
-            kept = container.read(name)
-        except BlobNotFoundError:
-            try:
-                container.create(name, data)
-            except BlobAlreadyExistsError:
-                continue
-            return
-        if _Proof.model_validate_json(kept.data).restored_at >= proof.restored_at:
-            return
-        try:
-            container.replace(name, data, kept.etag)
-        except BlobChangedError:
-            continue
-        return
+    Store(container).update(
+        _proof_name(report.environment, report.tenant),
+        _Proof,
+        lambda known: known if known is not None and known.restored_at >= proof.restored_at else proof,
+    )
 
 
 def move_entry(container: BlobContainer, verification: str, state: EntryState, now: datetime) -> DumpEntry:
@@ -145,26 +120,12 @@ def keep_evidence(container: BlobContainer, verification: str, evidence: Evidenc
 
 
 def _change(container: BlobContainer, verification: str, change: Callable[[DumpEntry], DumpEntry]) -> DumpEntry:
-    while True:
-        blob = container.read(_name(verification))
-        entry = DumpEntry.model_validate_json(blob.data)
-        changed = change(entry)
-        if changed == entry:
-            return entry
-        try:
-            container.replace(_name(verification), _dump(changed), blob.etag)
-        except BlobChangedError:
-            continue
-        return changed
+    return Store(container).change(_name(verification), DumpEntry, change)
 
 
 def _name(verification: str) -> str:
-    return f"{_FOLDER}{scratch_name(verification)}.json"
+    return f"{_FOLDER}{scratch_name(verification)}"
 
 
 def _proof_name(environment: str, tenant: str) -> str:
-    return f"{_PROOFS}{environment}/{tenant}.json"
-
-
-def _dump(entry: DumpEntry) -> bytes:
-    return entry.model_dump_json().encode()
+    return f"{_PROOFS}{environment}/{tenant}"
