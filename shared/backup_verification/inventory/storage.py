@@ -74,7 +74,6 @@ def judge_account(promise: AccountPromise, seen: AccountProtection | None, now: 
         )
     _judge_secondary(told, promise, seen, now)
     return told.findings
-    return told.findings
 
 
 def _judge_secondary(told: Told, promise: AccountPromise, seen: AccountProtection, now: datetime) -> None:
