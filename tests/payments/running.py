@@ -165,8 +165,10 @@ def paying(estate: EmbeddedEstate, folder: Path) -> Iterator[Treasury]:
         declared["job_remediation"].setdefault("probes", {})["sent"] = probe
         file.write_text(yaml.safe_dump(declared, sort_keys=False))
         by_hand = dict.fromkeys(
-            ("ANCHORS_SCHEDULE", "BACKUP_INVENTORY_SCHEDULE", "BACKUP_VERIFICATION_SCHEDULE",
-             "REMEDIATION_POLL_SCHEDULE", "REMEDIATION_SCHEDULE"),
+            ("ANCHORS_SCHEDULE", "BACKUP_INVENTORY_SCHEDULE", "BACKUP_VERIFICATION_SCHEDULE", "DRILL_REAPER_SCHEDULE",
+             "DUMP_VERIFICATION_SCHEDULE", "EVIDENCE_SEALING_SCHEDULE", "PEAK_SCALING_SCHEDULE",
+             "RECOVERY_REHEARSAL_SCHEDULE", "REMEDIATION_POLL_SCHEDULE", "REMEDIATION_SCHEDULE",
+             "SHUTDOWN_SCHEDULES_SCHEDULE", "STORAGE_TIERING_SCHEDULE"),
             _NEVER,
         )  # fmt: skip
         own = {"ESTATE_FILE": str(file), "ESTATE_CHECK_SECONDS": "0.1", "ODOO_API_KEY": KEY}

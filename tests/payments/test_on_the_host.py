@@ -1,7 +1,6 @@
 """Payments on the real host: nobody's alert, approval or requeue makes a second file, and no killed worker does."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -12,12 +11,13 @@ from local.functions_host.faults import Faults
 from local.odoo_server import GUARD_ID as GUARD
 from shared.job_remediation.odoo_jobs import attempt_of
 from shared.platforms.odoo import Endpoint, Odoo, OdooUserError
+from tests.long import LONG, variants
 from tests.payments.running import KEY, LOST, TENANT, Treasury, paying, until
 from tests.remediation import test_kubernetes as kubernetes
 from tests.remediation.test_sessions import a_lock, server_of, waiters
 
-LONG = bool(os.environ.get("CLOSEKEEPER_TEST_LONG"))
-ALL, ACTIVITIES, ORCHESTRATORS = frozenset({0}), frozenset({"activity"}), frozenset({"orchestrator"})
+FEWEST_ITEMS = 30
+"""The least that such a remediation consists of."""
 cluster = kubernetes.cluster
 
 
@@ -162,43 +162,86 @@ def test_in_a_freeze_a_proven_job_of_class_b_needs_an_approval(treasury: Treasur
     assert (treasury.files(6), treasury.requeues(job)) == (1, 1)
 
 
-SOME = {
-    "killed before and after some activities": Faults(
-        kill_before=frozenset(range(5, 300, 16)), kill_after=frozenset(range(12, 300, 16)), kinds=ACTIVITIES
-    ),
-}
-MANY = {
-    "every activity twice at once, out of order": Faults(deliver_twice="together", shuffle_seconds=0.05, seed=7),
-    "every activity twice in turn": Faults(deliver_twice="in_turn"),
-    "every activity late once more": Faults(deliver_twice="late", late_seconds=0.5),
-    "every completion lost once": Faults(drop=ALL, redeliver_seconds=0.05),
-    "killed after every activity": Faults(kill_after=ALL, kinds=ACTIVITIES),
-    "killed before every activity": Faults(kill_before=ALL, kinds=ACTIVITIES),
-    "killed at orchestrators": Faults(
-        kill_before=frozenset(range(1, 300, 5)), kill_after=frozenset(range(3, 300, 5)), kinds=ORCHESTRATORS
-    ),
-}
-FAULTS = {**SOME, **MANY} if LONG else SOME
+KILLS = variants(
+    [("payment", 4, 11, 14)],
+    [("payment", 1, 0, 1), ("payment", 0, 1, 1), ("job", 1, 0, 1), ("job", 0, 1, 1)],
+)
+"""At which work items of a remediation the worker dies: before every so manieth from the first number on, after every
+so manieth from the second on, and how many these are apart."""
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_payment_a_job_and_a_session_are_mended_once_whatever_happens_to_the_worker(
+@pytest.mark.parametrize(("what", "before", "after", "apart"), KILLS)
+def test_a_payment_and_a_job_are_repeated_once_by_a_worker_that_dies_at_its_work_items(
+    treasury: Treasury, cluster: kubernetes.KubernetesSimulator, what: str, before: int, after: int, apart: int
+) -> None:
+    """One at a time: an act in the midst of which another item's death falls is given ten minutes to come back, which
+    is tested where the clock is not real."""
+    number, host = 200 + KILLS.index((what, before, after, apart)), treasury.app.host
+    treasury.declare("B")
+    payment, run = treasury.fail(number), f"nightly-dump-{number}"
+    kubernetes.a_failed_job(cluster, run, log="psycopg2.errors.DeadlockDetected: deadlock detected")
+    first, died = host.work_items, host.worker_restarts
+    dies_before, dies_after = (
+        frozenset(range(first + start, first + 400, apart)) if start else frozenset[int]() for start in (before, after)
+    )
+    host.set_faults(Faults(kill_before=dies_before, kill_after=dies_after))
+    try:
+        if what == "payment":
+            remediation = treasury.told(f"payment {number}")
+        else:
+            remediation = kubernetes.told(treasury, "job-failed", f"job/{run}")
+        result = treasury.outcome(remediation, 400)
+    finally:
+        host.set_faults(Faults())
+    assert result["outcome"] == "fixed", result
+    items = range(first + 1, host.work_items + 1)
+    assert len(items) >= FEWEST_ITEMS
+    deaths = len(dies_before.intersection(items)) + len(dies_after.intersection(items))
+    assert host.worker_restarts - died >= deaths - 1 >= FEWEST_ITEMS // apart, "the last may be on its way back"
+    repetitions = kubernetes.repetitions(cluster, run)
+    if what == "payment":
+        assert (treasury.files(number), treasury.requeues(payment), repetitions) == (1, 1, [])
+    else:
+        assert [kubernetes.state(cluster, one["metadata"]["name"]) for one in repetitions] == ["complete"]
+        assert (treasury.files(number), treasury.requeues(payment)) == (0, 0)
+    assert_told_once(treasury, [remediation])
+
+
+def assert_told_once(treasury: Treasury, remediations: Iterable[str]) -> None:
+    for remediation in remediations:
+        assert len(treasury.app.records(remediation)) == 1, "one conclusion"
+        assert len(treasury.app.events(f"{remediation}:fixed")) == 1
+
+
+DELIVERED = {
+    "twice together": Faults(deliver_twice="together", shuffle_seconds=0.05, seed=7),
+    "twice in turn": Faults(deliver_twice="in_turn"),
+    "late once more": Faults(deliver_twice="late", late_seconds=0.5),
+    "completion lost": Faults(drop=frozenset({0}), redeliver_seconds=0.05),
+}
+
+
+@pytest.mark.skipif(not LONG, reason="set CLOSEKEEPER_TEST_LONG=1: half a minute for each of four deliveries")
+@pytest.mark.parametrize("name", DELIVERED)
+def test_a_payment_a_job_and_a_session_are_mended_once_though_every_activity_is_delivered_twice(
     treasury: Treasury, cluster: kubernetes.KubernetesSimulator, name: str
 ) -> None:
-    number = 100 + list(FAULTS).index(name)
+    number = 100 + list(DELIVERED).index(name)
     treasury.declare("B")
     payment, run = treasury.fail(number), f"nightly-dump-{number}"
     kubernetes.a_failed_job(cluster, run, log="psycopg2.errors.DeadlockDetected: deadlock detected")
     server, dsn = server_of(treasury.estate)
     with a_lock(dsn, waiting=1) as holder, psycopg.connect(dsn) as bystander:
-        treasury.app.host.set_faults(FAULTS[name])
+        treasury.app.host.set_faults(DELIVERED[name])
         try:
             told = [
-                treasury.told(f"payment {name}"),
+                treasury.told(f"payment {number}"),
                 kubernetes.told(treasury, "job-failed", f"job/{run}"),
-                treasury.tell(treasury.fires("sessions-blocked", name, resource=server))["signals"][0]["remediation"],
+                treasury.tell(treasury.fires("sessions-blocked", str(number), resource=server))["signals"][0][
+                    "remediation"
+                ],
             ]
-            results = [treasury.outcome(remediation, 400 if LONG else 180) for remediation in told]
+            results = [treasury.outcome(remediation, 180) for remediation in told]
         finally:
             treasury.app.host.set_faults(Faults())
         assert [result["outcome"] for result in results] == ["fixed"] * 3, results
@@ -209,6 +252,4 @@ def test_a_payment_a_job_and_a_session_are_mended_once_whatever_happens_to_the_w
     assert (treasury.files(number), treasury.requeues(payment)) == (1, 1)
     (again,) = kubernetes.repetitions(cluster, run)
     assert kubernetes.state(cluster, again["metadata"]["name"]) == "complete"
-    for remediation in told:
-        assert len(treasury.app.records(remediation)) == 1, "one conclusion"
-        assert len(treasury.app.events(f"{remediation}:fixed")) == 1
+    assert_told_once(treasury, told)

@@ -42,6 +42,7 @@ def quick_estate(estate: EmbeddedEstate, folder: Path, *, stage: str = "producti
         "share_at_once": "100%",
         "attempts_per_target": "50 per 1d",
         "attempts_per_class": "500 per 1d",
+        "verify_every": "1s",
     }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "estate.yaml"
