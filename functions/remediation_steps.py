@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from functions import estate_in_force
+from functions import estate_in_force, intake_steps
 from functions import remediation_storms as storms
 from functions.change_execution import services
 from shared.changes.ports import Entry
@@ -14,6 +14,7 @@ from shared.job_remediation import register
 from shared.job_remediation.actions import AUTOMATION
 from shared.job_remediation.decision import Decision, Why
 from shared.job_remediation.register import Known
+from shared.job_remediation.survey import survey
 from shared.platforms import settings
 
 _REPORTS = "remediation/reports/"
@@ -38,13 +39,13 @@ def due_faults(now: datetime) -> list[Known]:
     """The faults whose remediation is still to be started.
 
     On the way, what a human was given and nobody tells of any more is taken for dealt with: rules without a state
-    never say that something is over.
+    never say that something is over. What has long been over leaves the register.
     """
     due: list[Known] = []
-    for known in register.known_faults(store()):
+    for known in survey(intake_steps.state(), store(), now):
         if known.is_due:
             due.append(known)
-        elif known.fault.is_open and known.fault.fired_until and now - known.fault.fired_until > _QUIET:
+        elif known.fault.fired_until and now - known.fault.fired_until > _QUIET:
             report = _report(known.fault.fingerprint, known.fault.occurrences)
             if report is not None and report.outcome is Outcome.ESCALATED:
                 storms.note_over(

@@ -9,7 +9,8 @@ from shared.changes.state import Store
 from shared.job_remediation.collapse import Fault, Verdict, collapse, end
 from shared.job_remediation.signal import Signal
 
-_FAULTS = "remediation/faults/"
+FAULTS = "remediation/faults/"
+_FORGOTTEN = "remediation/forgotten/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,11 @@ class Known:
         return self.signal.symptom.is_fault and self.fault.is_open and self.remediated < self.fault.occurrences
 
     @property
+    def is_over(self) -> bool:
+        """Whether nothing is to be done about it any more; news never was anything to be done about."""
+        return not (self.signal.symptom.is_fault and self.fault.is_open)
+
+    @property
     def remediation(self) -> str:
         """The id of the newest occurrence's remediation, which is its orchestration's instance id."""
         return remediation_id(self.fault.fingerprint, self.fault.occurrences)
@@ -54,16 +60,16 @@ def tell(store: Store, signal: Signal, by: str = "") -> tuple[Known, Verdict]:
 
     def told(known: Known | None) -> Known:
         nonlocal verdict
-        before = known.fault if known else Fault(signal.fingerprint)
+        before = known.fault if known else _left_behind(store, signal.fingerprint)
         after, verdict = collapse(before, signal)
         if known is None or verdict is Verdict.BEGINS:
-            remediated = known.remediated if known else 0
+            remediated = known.remediated if known else before.occurrences
             return Known(fault=after, signal=signal, begun_at=signal.received_at, begun_by=by, remediated=remediated)
         if replace(after, fired=before.fired, resolved=before.resolved) == before:
             return known
         return replace(known, fault=after)
 
-    return store.update(_FAULTS + signal.fingerprint, Known, told), verdict
+    return store.update(FAULTS + signal.fingerprint, Known, told), verdict
 
 
 def note_started(store: Store, fingerprint: str, occurrence: int) -> None:
@@ -85,7 +91,7 @@ def note_concluded(store: Store, fingerprint: str, occurrence: int, at: datetime
 
 def look_up(store: Store, fingerprint: str) -> Known:
     """What is known of a fault. Raises NotKnownError."""
-    known = store.get(_FAULTS + fingerprint, Known)
+    known = store.get(FAULTS + fingerprint, Known)
     if known is None:
         raise _unknown(fingerprint)
     return known
@@ -93,7 +99,19 @@ def look_up(store: Store, fingerprint: str) -> Known:
 
 def known_faults(store: Store) -> Iterator[Known]:
     """Everything in the register, by fingerprint."""
-    return store.all(_FAULTS, Known)
+    return store.all(FAULTS, Known)
+
+
+def leave_behind(store: Store, known: Known) -> None:
+    """Keep the times and the count of a fault that leaves the register, under 400 bytes: a late copy of what was told
+    of it stays outdated, and when it comes back its remediation has a number that none had."""
+    if known.signal.symptom.is_fault and known.fault.occurrences:
+        left = replace(known.fault, alert_ids=frozenset())
+        store.update(f"{_FORGOTTEN}{known.fault.fingerprint}", Fault, lambda _: left)
+
+
+def _left_behind(store: Store, fingerprint: str) -> Fault:
+    return store.get(_FORGOTTEN + fingerprint, Fault) or Fault(fingerprint)
 
 
 def _change(store: Store, fingerprint: str, change: Callable[[Known], Known]) -> Known:
@@ -102,7 +120,7 @@ def _change(store: Store, fingerprint: str, change: Callable[[Known], Known]) ->
             raise _unknown(fingerprint)
         return change(known)
 
-    return store.update(_FAULTS + fingerprint, Known, changed)
+    return store.update(FAULTS + fingerprint, Known, changed)
 
 
 def _unknown(fingerprint: str) -> NotKnownError:
