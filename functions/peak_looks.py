@@ -3,14 +3,17 @@
 Each look is one `Look`, for people too. What cannot be seen is no good news (ok is None), and hides no other.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from functions import estate_in_force
 from shared.changes.change import State
 from shared.peak_scaling.readiness import Look
+from shared.peak_scaling.targets import Kind, Target
 from shared.platforms import settings
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from shared.estate.policies.peak_scaling import Readiness
     from shared.platforms.quotas import Usage
 
+_LOG = logging.getLogger("closekeeper.peak_scaling")
 _AT_ONCE = 8
 _ANSWER_WITHIN_SECONDS = 10
 _MOST_NAMED = 3
@@ -115,24 +119,13 @@ def max_connections(environment: str) -> Mapping[str, int]:
     return found
 
 
-def sizes(environment: str) -> Mapping[str, str]:
-    """The size of each node pool's machines, the SKU of each server and cache, by resource id in lower case."""
-    from shared.platforms import managed_clusters, postgres_scaling, redis_scaling
+def as_paid(targets: Mapping[str, Target]) -> dict[str, Target]:
+    """The targets as Azure charges them: pools by the size of their machines, servers with their standby.
 
-    declared = estate_in_force.get().environments[environment]
-    found: dict[str, str] = {}
-    for cluster in declared.clusters.values():
-        facts = managed_clusters.get(str(cluster.id))
-        for pool in facts.pools if facts else ():
-            found[f"{cluster.id}/agentPools/{pool.name}".casefold()] = pool.size
-    for server in declared.postgres.values():
-        for _, id in _with_replicas("", server):
-            if size := postgres_scaling.read(id):
-                found[id.casefold()] = size.sku
-    for cache in declared.redis.values():
-        if cache.id.kind == "microsoft.cache/redisenterprise" and (facts := redis_scaling.read(str(cache.id))):
-            found[str(cache.id).casefold()] = facts.sku
-    return found
+    What cannot be seen is left as it is declared.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return dict(zip(targets, threads.map(_as_paid, targets.values()), strict=True))
 
 
 # --- one by one ------------------------------------------------------------------------------------------------------
@@ -287,6 +280,24 @@ def _certificate(host: str, port: int, end: datetime, rules: "Readiness") -> Loo
     said = f"its certificate ends {shaken.certificate_ends:%Y-%m-%d %H:%M} UTC"
     good = shaken.certificate_ends - end >= rules.certificate_left
     return Look("certificate", host, good, said if good else f"{said}, too soon after the peak: renew it")
+
+
+def _as_paid(target: Target) -> Target:
+    from azure.core.exceptions import AzureError
+
+    from functions.adapters.targets import split_pool
+    from shared.platforms import managed_clusters, postgres_scaling
+
+    try:
+        if target.kind is Kind.POOL:
+            pool = managed_clusters.get_pool(*split_pool(target.target))
+            return replace(target, size=pool.size) if pool else target
+        if target.kind in (Kind.POSTGRES, Kind.STORAGE):
+            server = postgres_scaling.read(target.target)
+            return replace(target, copies=2 if server.standby else 1) if server else target
+    except AzureError as error:
+        _LOG.warning("what %s costs cannot be seen: %s", target.name, str(error).partition("\n")[0])
+    return target
 
 
 def _quota(key: tuple[str, str, str], needed: Mapping[str, int]) -> Iterator[Look]:

@@ -128,7 +128,7 @@ class _Others:
 
 def _report(scaling: "Scaling", considered: "Considered", key: str, now: datetime) -> None:
     """Make and keep the report of a peak that is over."""
-    from functions import peak_metrics
+    from functions import peak_looks, peak_metrics
     from shared.peak_scaling import aftermath, tending
 
     need = next((each for each in scaling.needs(now, now) if each.key == key), None)
@@ -152,7 +152,7 @@ def _report(scaling: "Scaling", considered: "Considered", key: str, now: datetim
         period=need.period,
         window=(need.start, need.end),
         course=considered.memory.courses[key],
-        targets=scaling.targets,
+        targets=peak_looks.as_paid(scaling.targets),
         rates=estate_in_force.get().rates,
         used=peak_metrics.used(scaling.environment, need.start, need.end),
         limits=limits,

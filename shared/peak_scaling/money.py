@@ -38,19 +38,36 @@ def hourly(target: Target, level: State, rates: "Rates | None") -> float | None:
         return 0.0  # its nodes cost
     if rates is None:
         return None
-    sku = str(level.get("sku", ""))
     match target.kind:
         case Kind.POOL:
             nodes = level.get("count", level.get("min"))
             price = rates.node_hour.get(target.size or "")
             return None if price is None or not isinstance(nodes, int) else nodes * price
         case Kind.REDIS:
-            return rates.redis_hour.get(sku)
+            return rates.redis_hour.get(str(level.get("sku")))
         case Kind.STORAGE:
             size = level.get("storage_gb")
-            return size * rates.postgres_gb_month / _HOURS_A_MONTH if isinstance(size, int) else None
+            return target.copies * size * rates.postgres_gb_month / _HOURS_A_MONTH if isinstance(size, int) else None
         case _:
-            return rates.postgres_hour.get(sku)
+            return _server(target, level, rates)
+
+
+def _server(target: Target, level: State, rates: "Rates") -> float | None:
+    """Compute and provisioned speed, of the standby too. A level without speed has what comes with the disk."""
+    total = 0.0
+    if isinstance(sku := level.get("sku"), str):
+        price = rates.postgres_hour_in.get(target.location or "", {}).get(sku, rates.postgres_hour.get(sku))
+        if price is None:
+            return None
+        total += price
+    speed = rates.postgres_speed
+    for fact in ("iops", "throughput"):
+        if isinstance(value := level.get(fact), int):
+            if speed is None:
+                return None
+            included, price = getattr(speed, f"{fact}_included"), getattr(speed, f"{fact}_month")
+            total += max(0, value - included) * price / _HOURS_A_MONTH
+    return target.copies * total
 
 
 def stays(holds: Sequence[Hold], start: datetime, end: datetime) -> list[Stay]:

@@ -45,7 +45,8 @@ class Target:
     """One thing that is scaled. name: how people call it, unique in the environment. target: its id for adapters.
 
     below: names of what must be ready before it: the pool of a workload, the replicas of a server.
-    part: how the estate calls it, within its kind. size: the declared VM size of a pool's nodes.
+    part: how the estate calls it, within its kind. size: the VM size of a pool's nodes. location: a server's Azure
+    region. copies: how many are paid for, 2 with a standby.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Target:
     below: tuple[str, ...] = ()
     size: str | None = None
     connections: int = 0
+    location: str | None = None
+    copies: int = 1
 
     @property
     def key(self) -> str:
@@ -83,17 +86,19 @@ def targets_of(environment: "Environment", scaling: "PeakScaling") -> dict[str, 
 
 
 def _named(environment: "Environment", capacity: "Capacity") -> Iterator[Target]:
+    here = environment.location
     for name, wanted in capacity.postgres.items():
         server = environment.postgres[name]
+        copies = 2 if server.high_availability else 1
         replicas = {f"replica {name}/{key}": each for key, each in server.replicas.items()}
         if wanted.sku:
             for label, replica in replicas.items():
-                yield Target(label, Kind.REPLICA, str(replica.id), name)
+                yield Target(label, Kind.REPLICA, str(replica.id), name, location=replica.location or here)
         if wanted.sku or wanted.iops or wanted.throughput:
             below = tuple(replicas) if wanted.sku else ()
-            yield Target(f"server {name}", Kind.POSTGRES, str(server.id), name, below)
+            yield Target(f"server {name}", Kind.POSTGRES, str(server.id), name, below, location=here, copies=copies)
         if wanted.storage:
-            yield Target(f"storage {name}", Kind.STORAGE, str(server.id), name)
+            yield Target(f"storage {name}", Kind.STORAGE, str(server.id), name, copies=copies)
     for name in capacity.redis:
         yield Target(f"cache {name}", Kind.REDIS, str(environment.redis[name].id), name)
     for place in capacity.pools:

@@ -32,7 +32,8 @@ _SMALL = 2
 
 @dataclass(frozen=True, slots=True)
 class ScaleFacts:
-    """What Azure says of a server's size. `source` is the primary's id of a replica, `subnet` the delegated one's."""
+    """What Azure says of a server's size. `source` is the primary's id of a replica, `subnet` the delegated one's,
+    `standby` whether another server stands by, which is as large."""
 
     id: str
     location: str
@@ -47,6 +48,7 @@ class ScaleFacts:
     iops: int
     throughput: int
     auto_grow: bool
+    standby: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ def _facts(server: "Server", server_id: str) -> ScaleFacts:
     properties = server.properties
     storage = properties.storage if properties else None
     network = properties.network if properties else None
+    standby = properties.high_availability if properties else None
     return ScaleFacts(
         id=server.id or server_id,
         location=server.location,
@@ -200,4 +203,5 @@ def _facts(server: "Server", server_id: str) -> ScaleFacts:
         iops=(storage.iops or 0) if storage else 0,
         throughput=(storage.throughput or 0) if storage else 0,
         auto_grow=storage is not None and text(storage.auto_grow) == "Enabled",
+        standby=standby is not None and text(standby.mode) in ("SameZone", "ZoneRedundant"),
     )

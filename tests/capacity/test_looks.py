@@ -13,6 +13,7 @@ from functions import change_execution, change_services, peak_looks, peak_metric
 from local.embedded_estate import EmbeddedEstate
 from local.kubernetes.resources import DEPLOYMENTS, NODES
 from shared.peak_scaling.readiness import Look
+from shared.peak_scaling.targets import Kind, Target
 from shared.platforms import kubernetes_room
 from tests.local.azure.clients import wait_until
 from tests.local.kubernetes import objects
@@ -245,11 +246,29 @@ def test_quotas_are_summed_by_family_and_asked_for_early(estate: EmbeddedEstate)
     assert seen["databases westeurope cores"] == (True, "62 more vCPUs are needed, 98 of 100 are free")
 
 
-def test_sizes_connections_and_queues_are_read(estate: EmbeddedEstate) -> None:
-    sizes = peak_looks.sizes("production")
-    assert sizes[SERVER.casefold()] == "Standard_D2ds_v5"
-    assert sizes[f"{CLUSTER}/agentPools/work".casefold()] == "Standard_D4s_v5"
-    assert sizes[REDIS.casefold()] == "Balanced_B5"
+def test_what_is_paid_for_is_what_azure_shows(estate: EmbeddedEstate) -> None:
+    declared = {
+        "pool main/work": Target(
+            "pool main/work", Kind.POOL, f"{CLUSTER}/agentPools/work", "main/work", size="Declared"
+        ),
+        "server erp": Target("server erp", Kind.POSTGRES, SERVER, "erp"),
+        "storage erp": Target("storage erp", Kind.STORAGE, SERVER, "erp", copies=2),
+        "server gone": Target("server gone", Kind.POSTGRES, f"{SERVER}-gone", "gone", copies=2),
+    }
+
+    def paid() -> list[tuple[str | None, int]]:
+        return [(each.size, each.copies) for each in peak_looks.as_paid(declared).values()]
+
+    assert paid() == [("Standard_D4s_v5", 1), (None, 1), (None, 1), (None, 2)]
+    server = estate.azure.flexible_server(SERVER)
+    server.standby = "ZoneRedundant"
+    try:
+        assert paid() == [("Standard_D4s_v5", 1), (None, 2), (None, 2), (None, 2)]
+    finally:
+        server.standby = "Disabled"
+
+
+def test_connections_and_queues_are_read(estate: EmbeddedEstate) -> None:
     assert peak_looks.max_connections("production") == {"erp": 500}
     before = peak_looks.queues("production")
     assert before is not None

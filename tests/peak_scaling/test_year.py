@@ -1,6 +1,7 @@
 """The plan of a year: who, what, when, why, at what cost; and what is new since the last one."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -8,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from functions.command_line import main
-from shared.peak_scaling.money import stays
+from shared.peak_scaling.money import hourly, stays
 from shared.peak_scaling.needs import Scaling, wanted_at
 from shared.peak_scaling.readiness import connections
-from shared.peak_scaling.targets import merged, sku_rank
-from shared.peak_scaling.year import as_json, as_text, differences, plan_year
+from shared.peak_scaling.targets import levels_of, merged, sku_rank
+from shared.peak_scaling.year import PlannedPeak, as_json, as_text, differences, plan_year
 from tests.peak_scaling.world import EXAMPLE, PRODUCTION, group
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
@@ -46,6 +47,30 @@ def test_the_cost_is_what_the_hours_above_the_baseline_cost_and_no_hour_counts_t
         nodes += (int(str(level["min"])) - 4) * 0.80 / 12
     planned = sum(t.cost or 0 for peak in year.peaks for t in peak.targets if t.name == "pool main/worker")
     assert planned == pytest.approx(nodes, rel=0.001)
+
+
+def test_a_standby_another_region_and_provisioned_speed_are_counted() -> None:
+    """At the year end the parent gets 32 cores and 20000 IOPS, of which its rate has 3000 included."""
+
+    def with_standby(text: str) -> str:
+        where = "/flexibleServers/pg-parent\n"
+        assert text.count(where) == 1
+        return text.replace(where, f"{where}        high_availability: true\n")
+
+    def year_end(edit: Callable[[str], str] = str) -> PlannedPeak:
+        return next(peak for peak in plan_year(*group(edit), START, END).peaks if peak.need.event == "year-end")
+
+    estate, calendar = group()
+    scaling = Scaling(estate, PRODUCTION, calendar)
+    levels = levels_of(scaling.targets, scaling.policy.peaks["year-end"])
+    an_hour = {name: hourly(scaling.targets[name], level, estate.rates) for name, level in levels.items()}
+    assert an_hour["server parent"] == pytest.approx(2.96 + 17_000 * 0.0052 / 730)
+    assert (an_hour["replica parent/read"], an_hour["replica parent/far"]) == (2.96, 2.80)
+    alone, doubled = ({each.name: each.cost for each in year_end(edit).targets} for edit in (str, with_standby))
+    assert alone["server parent"]
+    assert doubled == pytest.approx({**alone, "server parent": 2 * alone["server parent"]})
+    unpriced = year_end(lambda text: text.replace("postgres_speed:", "# ")).unpriced
+    assert (year_end().unpriced, unpriced) == ([], ["server parent"])
 
 
 def test_overlapping_needs_merge_to_the_larger_of_each_fact() -> None:

@@ -112,6 +112,7 @@ class Server:
     """When Azure Backup has taken the server's data into its vault."""
     firewall_rules: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     administrators: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    standby: str = "Disabled"
     maintenance: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     overrides: dict[str, str] = field(default_factory=dict[str, str])
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -233,7 +234,10 @@ def show(server: Server) -> dict[str, Any]:
         "backup": {**server.backup, **({"earliestRestoreDate": rfc3339(earliest)} if earliest else {})},
         "dataEncryption": {"type": "SystemManaged"},
         "fullyQualifiedDomainName": server.address,
-        "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
+        "highAvailability": {
+            "mode": server.standby,
+            "state": "NotEnabled" if server.standby == "Disabled" else "Healthy",
+        },
         "maintenanceWindow": server.maintenance_window,
         "minorVersion": server.minor_version,
         "network": server.network,

@@ -47,6 +47,10 @@ class PostgresServer(Declared):
     login: RoleName = "closekeeper"
     """The role as which the app's identity logs in to read."""
 
+    high_availability: bool = False
+    """Whether it has a standby, which costs as much as the server; for the plan of peaks. What Azure shows is what
+    counts afterwards."""
+
     host: Host | None = None
     """The host name to connect to, when it is not the one that Azure reports."""
 
