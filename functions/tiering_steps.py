@@ -1,6 +1,6 @@
 """The effects of a tiering run, each of which may come twice, late, or after the run is over."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -58,20 +58,27 @@ def run_id(environment: str, key: str) -> str:
 
 
 def due(now: datetime) -> list[Run]:
-    """The daily runs whose time has come. One that was begun today is not begun again: its id is the day's."""
+    """The daily runs whose time has come. One that was begun is not begun again: its id is the day's."""
     estate = estate_in_force.get()
     policy = estate.storage_tiering
     if policy is None or estate.rates is None or estate.rates.storage is None:
         return []
     found: list[Run] = []
     for name, environment in estate.environments.items():
-        local = now.astimezone(ZoneInfo(environment.time_zone or estate.calendar.time_zone))
         enabled = AUTOMATION in map(str, estate.changes.gate_of(name).automations)
-        if enabled and environment.storage and f"{local:%H:%M}" >= policy.at:
+        if enabled and environment.storage:
+            day = day_of(now, policy.at, ZoneInfo(environment.time_zone or estate.calendar.time_zone))
             request = RunRequest(environment=name)
-            key = f"{local:%Y-%m-%d}"
+            key = day.isoformat()
             found.append(Run(id=run_id(name, key), request=request, requested_by=AUTOMATION, requested_at=now))
     return found
+
+
+def day_of(now: datetime, at: str, zone: ZoneInfo) -> date:
+    """The day whose run has begun, each at `at` (HH:MM): until then it is still the day before's, whose tick may have
+    been lost or not have come any more before midnight."""
+    local = now.astimezone(zone)
+    return local.date() if f"{local:%H:%M}" >= at else local.date() - timedelta(days=1)
 
 
 def problems_of(request: RunRequest) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ TIER_CHANGED = "Microsoft.Storage.BlobTierChanged"
 CREATED = "Microsoft.Storage.BlobCreated"
 
 _SUBJECT = re.compile(r"/blobServices/default/containers/([^/]+)/blobs/(.+)", re.DOTALL)
-_WORKED = {"", "completed"}
+_WORKED = "completed"
 
 
 class AccountEventError(ValueError):
@@ -54,8 +54,14 @@ class LifecycleDone(BaseModel):
 
     @property
     def good(self) -> bool:
-        """Whether all of it was done."""
-        return self.status.lower() in _WORKED and not any(each.errors for each in self.actions)
+        """Whether all of it was done. Where the event has no status, what it counts decides."""
+        if any(each.errors for each in self.actions):
+            return False
+        return (
+            self.status.lower() == _WORKED
+            if self.status
+            else all(each.succeeded == each.total for each in self.actions)
+        )
 
 
 def blob_of(subject: str) -> tuple[str, str] | None:

@@ -1,5 +1,6 @@
 """Documents brought back from archive: asked for, awaited, held, given back. The proxy plays the archive's slowness."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.tiering_apply.running import DATA, App, app
+from tests.tiering_apply.test_account_events import LIFECYCLE
 from tests.tiering_apply.world import Documents, Service
 
 
@@ -119,3 +121,16 @@ def test_an_event_of_a_changed_tier_makes_it_look_at_once(running_app: App, docu
         told = running_app.tell("Microsoft.Storage.BlobTierChanged", {"accessTier": "Hot"}, subject=subject)
         assert told == 202
     running_app.until(f"/rehydrations/{one}", lambda seen: seen["stage"] == "ready")
+
+
+def test_what_the_accounts_own_rules_did_is_on_record_once(running_app: App) -> None:
+    for _ in range(2):
+        assert running_app.tell("Microsoft.Storage.LifecyclePolicyCompleted", LIFECYCLE, event="own-rules") == 202
+    deadline = time.monotonic() + 60
+    while not (records := running_app.records("lifecycle:own-rules")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (record,) = records
+    assert (record["kind"], record["environment"]) == ("finding", "production")
+    assert record["time"].startswith("2022-05-24T22:57:29")
+    (deleted, *_) = record["body"]["actions"]
+    assert deleted == {"action": "delete", "total": 16, "succeeded": 14, "errors": []}

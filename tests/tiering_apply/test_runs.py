@@ -1,10 +1,13 @@
 """Runs of the whole app: planned from a listing, applied through the gate, on record."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from functions.tiering_steps import day_of
 from local.functions_host import Faults
 from tests.long import variants
 from tests.tiering_apply.running import DATA, App, app
@@ -74,6 +77,32 @@ def test_a_run_moves_and_deletes_what_is_due_and_says_so(running_app: App, docum
     again = running_app.run("again")
     assert again["changes"] == []
     assert max(running_app.proxy.moved().values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "day"),
+    [
+        ("2026-11-22T22:49:00Z", "2026-11-21"),  # 23:49 in Berlin
+        ("2026-11-22T22:50:00Z", "2026-11-22"),
+        ("2026-11-23T05:00:00Z", "2026-11-22"),  # no tick came between 23:50 and midnight
+        ("2026-03-29T21:50:00Z", "2026-03-29"),  # the day on which the clocks went forward
+    ],
+)
+def test_a_days_run_begins_once_its_hour_was_there_and_not_only_before_midnight(now: str, day: str) -> None:
+    assert str(day_of(datetime.fromisoformat(now), "23:50", ZoneInfo("Europe/Berlin"))) == day
+
+
+def test_the_tick_starts_the_days_run_once(running_app: App, documents: Documents) -> None:
+    due = fill(documents, 5)
+    day = day_of(datetime.now(UTC), "00:00", ZoneInfo("Europe/Berlin"))
+    for _ in range(2):
+        running_app.fire("storage_tiering_tick")
+    report = running_app.finished(f"tiering:production:{day}")
+    assert (report["outcome"], report["requested_by"]) == ("completed", "storage_tiering")
+    assert documents.tiers() == {**dict.fromkeys(due, "Cool"), "kept/one.pdf": "Hot", "tiny.txt": "Hot"}
+    running_app.fire("storage_tiering_tick")
+    (record,) = running_app.records(f"tiering:production:{day}")
+    assert record["body"] == report
 
 
 def test_too_many_deletions_wait_for_an_approval_as_a_whole(running_app: App, documents: Documents) -> None:
