@@ -14,6 +14,7 @@ from shared.job_remediation.actions import AUTOMATION
 from shared.job_remediation.intake import reception
 from shared.job_remediation.intake.signature import signature_problem
 from shared.job_remediation.places import DeclaredPlaces, Places, declared_places
+from shared.job_remediation.signal import Source
 from shared.platforms import blobs, settings, vaults
 
 _LOG = logging.getLogger("closekeeper.job_remediation")
@@ -26,12 +27,22 @@ def state() -> BlobContainer:
     return blobs.container(settings.required("STATE_URL", "give the URL of the blob container for the app's state"))
 
 
-def receive(body: bytes, now: datetime, by: str = "") -> reception.Received:
+def receive(body: bytes, now: datetime, by: str = "", only: Source | None = None) -> reception.Received:
     """Keep a delivery, and enter its signals into the register. Whatever the body is, it raises for the store only.
 
-    by: as in `register.tell`.
+    by: as in `register.tell`. only: as in `reading.read`.
     """
-    return reception.receive(state(), services().store, body, now, _places(now), by)
+    return reception.receive(state(), services().store, body, now, _places(now), by, only)
+
+
+def format_of(webhook: str) -> Source:
+    """What the webhook is declared to send; the plain format where none is declared.
+
+    Raises EstateInvalidError and EstateUnavailableError.
+    """
+    declared = estate_in_force.get().job_remediation
+    hook = declared.webhooks.get(webhook) if declared else None
+    return Source(hook.format) if hook else Source.PLAIN
 
 
 def signature_problem_of(webhook: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 from functions import estate_in_force, remediation_probes
 from functions.remediation_surroundings import Place, circumstances, surroundings
-from shared.job_remediation.evidence import Collector, Evidence
+from shared.job_remediation.evidence import Collector, Evidence, shown
 from shared.job_remediation.signal import Signal
 
 if TYPE_CHECKING:
+    from shared.estate.inventory.clusters import Cluster
     from shared.estate.inventory.environments import Environment
     from shared.job_remediation.sessions import Thresholds
 
 
 def collect(collectors: Iterable[Collector], signal: Signal) -> Evidence:
-    """All that they find out about what the signal tells of."""
+    """All that they find out about what the signal tells of, without the secrets that logs and errors may hold."""
     collected = Evidence()
     for collector in collectors:
         collected = collected.merged(_COLLECTORS[collector](signal))
-    return collected
+    return shown(collected)
 
 
 def _missing(collector: Collector, why: str) -> Evidence:
@@ -89,6 +90,8 @@ def _kubernetes_job(signal: Signal) -> Evidence:
         return Evidence()  # it is not about a Job, which playbooks can tell
     if not cluster_id:
         return _missing(Collector.KUBERNETES_JOB, "the signal names no declared cluster")
+    if not _is_declared(signal, namespace):
+        return _missing(Collector.KUBERNETES_JOB, f"the estate declares no workload in the namespace {namespace}")
     try:
         return _job_evidence(cluster_id, namespace, kind, name)
     except ClusterError as error:
@@ -125,6 +128,8 @@ def _kubernetes_workload(signal: Signal) -> Evidence:
     namespace = signal.target.namespace
     if not cluster_id or not namespace or not name:
         return _missing(Collector.KUBERNETES_WORKLOAD, "the signal names no workload of a declared cluster")
+    if not _is_declared(signal, namespace):
+        return _missing(Collector.KUBERNETES_WORKLOAD, f"the estate declares no workload in the namespace {namespace}")
     try:
         return _workload_evidence(cluster_id, namespace, kind, name)
     except NotFoundError as error:
@@ -148,13 +153,24 @@ def _workload_evidence(cluster_id: str, namespace: str, kind: str, name: str) ->
 
 def _object_of(signal: Signal) -> tuple[str, str, str]:
     """The declared cluster's id (empty when it is none), and the object's kind and name."""
+    cluster = _cluster_of(signal)
+    kind, _, name = (signal.target.object or "").partition("/")
+    return str(cluster.id) if cluster else "", kind, name
+
+
+def _is_declared(signal: Signal, namespace: str) -> bool:
+    """Whether the estate has something in the namespace: whoever may send signals may not point at any other."""
+    cluster = _cluster_of(signal)
+    return cluster is not None and any(one.object.namespace == namespace for one in cluster.workloads.values())
+
+
+def _cluster_of(signal: Signal) -> "Cluster | None":
     environment, target = _environment(signal), signal.target
-    kind, _, name = (target.object or "").partition("/")
+    wanted = (target.resource or target.cluster or "").casefold()
     for cluster in environment.clusters.values() if environment else ():
-        wanted = (target.resource or target.cluster or "").casefold()
         if wanted in (str(cluster.id).casefold(), cluster.id.name.casefold()):
-            return str(cluster.id), kind, name
-    return "", kind, name
+            return cluster
+    return None
 
 
 # --- around it -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 15
 _CALL = re.compile(r"\bmodel\.([A-Za-z_]\w*)\(")
 _ODOO_BOT = 1
-_MOST_RECORDS = 100
 _GUARD = ("closekeeper", "requeue", "ir.actions.server")
 """The server action that requeues one attempt of a job; docs/job-remediation.md says how it is installed."""
 
@@ -123,11 +122,12 @@ def guard_of(environment: str, database: str) -> int | None:
 def _applied(db: "ReadOnlyDatabase", policy: "JobRemediation", job: str, records: Sequence[int]) -> Applied:
     """YES when the probe finds it applied to one of the records, NO when to none; UNKNOWN when there is no probe, it
     fails, or nobody knows which records the job is about."""
+    from shared.job_remediation.odoo_jobs import MOST_RECORDS
     from shared.platforms import odoo_tables
 
     declared = job_of(policy.jobs, job)
     probe = policy.probes.get(declared.proof) if declared.proof else None
-    if probe is None or not 0 < len(records) <= _MOST_RECORDS:
+    if probe is None or not 0 < len(records) <= MOST_RECORDS:
         return Applied.UNKNOWN
     answers = [odoo_tables.probe(db, probe.sql, record) for record in records]
     if any(answer == (probe.applied_when == "rows") for answer in answers):

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from pydantic import JsonValue
+
 from functions import estate_in_force, intake_steps
 from functions import remediation_storms as storms
 from functions.change_execution import services
 from shared.changes.ports import Entry
 from shared.changes.state import Store
 from shared.events import Event
+from shared.evidence.redaction import redact, redact_text
 from shared.job_remediation import register
 from shared.job_remediation.actions import AUTOMATION
 from shared.job_remediation.decision import Decision, Why
@@ -163,7 +166,7 @@ def _shown(known: Known) -> dict[str, object]:
     return {
         "id": known.remediation,
         "open": known.fault.is_open,
-        "title": signal.title,
+        "title": redact_text(signal.title),
         "symptom": signal.symptom,
         "severity": signal.severity.name.lower(),
         "target": str(signal.target),
@@ -181,8 +184,9 @@ def _report(fingerprint: str, occurrence: int) -> Conclusion | None:
 
 
 def _body(told: Conclusion, known: Known) -> dict[str, object]:
+    """What is recorded and told: without secrets, which records lose by themselves and events would not."""
     decision = told.decision
-    return {
+    said: dict[str, JsonValue] = {
         "id": known_id(told),
         "outcome": told.outcome,
         "title": known.signal.title,
@@ -202,6 +206,7 @@ def _body(told: Conclusion, known: Known) -> dict[str, object]:
         "commands": list(decision.commands) if told.outcome is Outcome.ESCALATED else [],
         "raw": known.signal.raw,
     }
+    return {name: redact(value) for name, value in said.items()}
 
 
 def _event(told: Conclusion, known: Known, body: dict[str, object]) -> Event:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.job_remediation.collapse import Verdict
     from shared.job_remediation.intake.reception import Received
     from shared.job_remediation.register import Known
+    from shared.job_remediation.signal import Source
 
 blueprint = df.Blueprint()
 _LOG = logging.getLogger("closekeeper.signal_intake")
@@ -46,15 +47,16 @@ async def _post_signed_signals(call: Call) -> Answer:
     now, webhook = datetime.now(UTC), call.path["webhook"]
     try:
         problem = await asyncio.to_thread(steps.signature_problem_of, webhook, call.headers, call.data, now)
+        only = await asyncio.to_thread(steps.format_of, webhook)
     except (EstateInvalidError, EstateUnavailableError, VaultError, MissingSettingError) as error:
         _LOG.error("the signature of a delivery to %s could not be checked: %s", webhook, error)
         raise Problem(503, "Try again", "the signature could not be checked; send it again later") from error
     if problem:
         raise Problem(401, "Unauthorized", problem)
-    return await _received(call, call.data)
+    return await _received(call, call.data, only)
 
 
-async def _received(call: Call, body: bytes) -> Answer:
+async def _received(call: Call, body: bytes, only: "Source | None" = None) -> Answer:
     from azure.core.exceptions import AzureError
     from grpc.aio import AioRpcError
 
@@ -62,7 +64,7 @@ async def _received(call: Call, body: bytes) -> Answer:
 
     try:
         by = call.caller.name if isinstance(call.caller, Person) else ""
-        received = await asyncio.to_thread(steps.receive, body, datetime.now(UTC), by)
+        received = await asyncio.to_thread(steps.receive, body, datetime.now(UTC), by, only)
         if received.handshake:
             return Answer({"validationResponse": received.handshake})
         await _follow(call.durable, received.told)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from shared.changes.change import Change
 from shared.job_remediation.actions import Context, propose
 from shared.job_remediation.causes import Cause
-from shared.job_remediation.evidence import Evidence
+from shared.job_remediation.evidence import Evidence, shown
 from shared.job_remediation.playbook import Playbook, exact, filled_in
 from shared.job_remediation.signal import Signal
 from shared.job_remediation.storm import Spread, Weather
@@ -143,4 +143,5 @@ def _one_of_many(handed: Decision, around: Circumstances) -> Decision | None:
 def _told(signal: Signal) -> dict[str, str | float | bool]:
     """What the signal itself says, as facts."""
     facts: dict[str, str | float | bool] = {f"signal.{name}": value for name, value in signal.facts.items()}
-    return {**facts, "signal.title": signal.title, "signal.target": str(signal.target)}
+    told = Evidence({**facts, "signal.title": signal.title, "signal.target": str(signal.target)})
+    return dict(shown(told).facts)

@@ -1,14 +1,21 @@
 """What a diagnosis looks at: facts with names that playbooks speak of, and the things that an action may be about."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from shared.evidence.redaction import redact_text
 
 type Value = str | float | bool
 type Item = Mapping[str, Value]
 
 MOST_ITEMS = 200
 """The most things that one look returns; that there were more is a fact."""
+
+
+_LONGEST_READ, _LONGEST_SHOWN = 65_536, 2_000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 class Collector(StrEnum):
@@ -39,6 +46,20 @@ class Evidence:
     def merged(self, other: "Evidence") -> "Evidence":
         """Both together."""
         return Evidence({**self.facts, **other.facts}, self.items + other.items, {**self.missing, **other.missing})
+
+
+def shown(evidence: Evidence) -> Evidence:
+    """The evidence as it may be kept and told: logs and errors hold secrets, what people typed, and any length.
+
+    Items stay as they are: an action must find just that thing.
+    """
+    facts = {name: _shown(value) if isinstance(value, str) else value for name, value in evidence.facts.items()}
+    return Evidence(facts, evidence.items, {collector: _shown(what) for collector, what in evidence.missing.items()})
+
+
+def _shown(text: str) -> str:
+    masked = redact_text(text[:_LONGEST_READ])  # before it is cut: half a secret is not known as one
+    return _CONTROL.sub(" ", masked)[:_LONGEST_SHOWN]
 
 
 FACTS: Mapping[Collector, Mapping[str, str]] = {

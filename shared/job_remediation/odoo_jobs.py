@@ -14,6 +14,8 @@ from shared.job_remediation.causes import Cause, cause_of_text
 from shared.job_remediation.evidence import MOST_ITEMS, Evidence, Item, Value
 
 _LONGEST = 300
+MOST_RECORDS = 100
+"""The most records of one job that a probe is asked about; of more, nobody knows whether it was applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ def queue_evidence(
             "failed": one.state == "failed" and not one.twin,
             "stuck": one.state != "failed",
             "applied": applied(one),
-            "records": ",".join(str(record) for record in one.records),
+            "records": ",".join(str(record) for record in one.records) if len(one.records) <= MOST_RECORDS else "",
             "attempt": attempt_of(None if one.state == "enqueued" else one.date_started),
             "guarded": guarded,
         }

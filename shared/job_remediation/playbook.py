@@ -14,6 +14,7 @@ from shared.job_remediation.recorded_cases import RecordedCase
 from shared.job_remediation.symptoms import Symptom
 
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_.]*)\}")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _LONGEST_FACT = 300
 
 
@@ -101,6 +102,9 @@ class Case(_Declared):
             raise ValueError("ask is empty: say what a human is to do when this case is handed over")
         if self.over and (self.do or self.ask):
             raise ValueError("over says that nothing is wrong; leave out do and ask")
+        for command in self.commands:
+            if _PLACEHOLDER.search(" ".join(_QUOTED.findall(command))):
+                raise ValueError(f"commands: {command}: a fact stands in quotes; it is quoted already, leave them out")
         return self
 
 
@@ -166,7 +170,8 @@ def fits(when: When, evidence: Evidence) -> bool:
 def exact(commands: Iterable[str], evidence: Evidence) -> tuple[str, ...]:
     """The commands with the facts in them, as they can be typed; one that speaks of what is not known is left out.
 
-    What came from outside is quoted, so that nobody is made to type what they do not see.
+    What came from outside is quoted, so that nobody is made to type what they do not see; what would be taken for an
+    option counts as not known.
     """
 
     def fact(match: re.Match[str]) -> str:
@@ -174,7 +179,8 @@ def exact(commands: Iterable[str], evidence: Evidence) -> tuple[str, ...]:
         return value if match[1].endswith(".access") else shlex.quote(value)
 
     def known(command: str) -> bool:
-        return all(evidence.facts.get(name) not in (None, "") for name in _PLACEHOLDER.findall(command))
+        values = [evidence.facts.get(name) for name in _PLACEHOLDER.findall(command)]
+        return not any(value in (None, "") or str(value).startswith("-") for value in values)
 
     return tuple(_PLACEHOLDER.sub(fact, command) for command in commands if known(command))
 

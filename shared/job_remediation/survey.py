@@ -16,7 +16,7 @@ KEPT = timedelta(days=30)
 """How long what is over stays in the register: as long as Azure keeps an alert, which the poll may find open."""
 
 _WATCH = "remediation/watch"
-_MOST_FORGOTTEN = 500
+_MOST_FORGOTTEN = 100
 _SAME_MOMENT = timedelta(minutes=1)
 """The storage tells times in seconds, and what is written during a listing may be missed by it."""
 
@@ -30,7 +30,7 @@ class Watch:
 
 
 def survey(container: BlobContainer, store: Store, now: datetime) -> list[Known]:
-    """The faults that are there, by fingerprint; forgets at most 500 of what is over. `store` is of the container."""
+    """The faults that are there, by fingerprint; forgets at most 100 of what is over. `store` is of the container."""
     before = store.get(_WATCH, Watch)
     there: list[Known] = []
     old: list[str] = []

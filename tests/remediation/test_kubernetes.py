@@ -40,20 +40,27 @@ def awaited(condition: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.05)
 
 
-def state(cluster: KubernetesSimulator, name: str) -> str:
-    conditions = cluster.get(JOBS, NAMESPACE, name)["status"].get("conditions") or []
+def state(cluster: KubernetesSimulator, name: str, namespace: str = NAMESPACE) -> str:
+    conditions = cluster.get(JOBS, namespace, name)["status"].get("conditions") or []
     held = {one["type"] for one in conditions if one["status"] == "True"}
     return "complete" if "Complete" in held else "failed" if "Failed" in held else "active"
 
 
 def a_failed_job(
-    cluster: KubernetesSimulator, name: str, *, log: str, reason: str = "", exit_code: int = 1, owned: bool = True
+    cluster: KubernetesSimulator,
+    name: str,
+    *,
+    log: str,
+    reason: str = "",
+    exit_code: int = 1,
+    owned: bool = True,
+    namespace: str = NAMESPACE,
 ) -> None:
     """A Job whose one pod ends with that log; owned by the CronJob of the nightly dump unless said otherwise."""
     cluster.kubelets.plans.insert(
         0, PodPlan(name=f"{name}-*", times=1, run_seconds=0.1, exit_code=exit_code, reason=reason, log=log)
     )
-    metadata: dict[str, Any] = {"name": name, "namespace": NAMESPACE, "labels": {"app": "dump"}}
+    metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": {"app": "dump"}}
     if owned:
         cron = cluster.get(CRON_JOBS, NAMESPACE, CRON)
         owner = {"apiVersion": "batch/v1", "kind": "CronJob", "controller": True, "name": CRON}
@@ -66,7 +73,7 @@ def a_failed_job(
     pod = {"restartPolicy": "Never", "containers": [container]}
     spec = {"backoffLimit": 0, "template": {"metadata": {"labels": {"app": "dump"}}, "spec": pod}}
     cluster.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
-    awaited(lambda: state(cluster, name) == "failed")
+    awaited(lambda: state(cluster, name, namespace) == "failed")
 
 
 def repetitions(cluster: KubernetesSimulator, name: str) -> list[dict[str, Any]]:
@@ -86,9 +93,15 @@ def told(team: Team, symptom: str, what: str, fault: str = "") -> str:
 def test_a_job_of_class_a_that_failed_by_a_passing_error_runs_again_once(
     team: Team, cluster: KubernetesSimulator
 ) -> None:
-    a_failed_job(cluster, "nightly-dump-1", log="psycopg2.errors.DeadlockDetected: deadlock detected")
-    result = team.outcome(told(team, "job-failed", "job/nightly-dump-1"))
+    secret = "s3cr3t-pw"
+    a_failed_job(cluster, "nightly-dump-1", log=f"deadlock detected at postgresql://odoo:{secret}@pg/erp")
+    remediation = told(team, "job-failed", "job/nightly-dump-1")
+    result = team.outcome(remediation)
     assert (result["outcome"], result["case"]) == ("fixed", "passing-error"), result
+    assert "deadlock detected at postgresql://odoo:[redacted" in str(team.app.records(remediation))
+    kept = [team.estate.state.download_blob(blob.name).readall() for blob in team.estate.state.list_blobs()]
+    kept += [str([team.app.events(f"{remediation}:fixed"), result, team.shown(remediation)]).encode()]
+    assert not any(secret.encode() in each for each in kept), "what a log holds is kept and told nowhere"
     (again,) = repetitions(cluster, "nightly-dump-1")
     assert state(cluster, again["metadata"]["name"]) == "complete"
     assert again["metadata"]["ownerReferences"][0]["name"] == CRON
@@ -120,6 +133,20 @@ def test_what_would_fail_again_or_may_have_worked_is_not_run_again(
     assert (result["outcome"], result["case"]) == ("escalated", case)
     assert log in result["says"]
     assert repetitions(cluster, f"nightly-dump-{number}") == []
+
+
+def test_a_sender_cannot_point_at_a_namespace_that_the_estate_does_not_know(
+    team: Team, cluster: KubernetesSimulator
+) -> None:
+    a_failed_job(cluster, "cleanup-1", log="Connection refused", owned=False, namespace="kube-system")
+    main = str(team.estate.environments["production"].clusters["main"].id)
+    alert = team.fires("job-failed", "elsewhere", resource=main, namespace="kube-system", object="job/cleanup-1")
+    (signal,) = team.tell(alert)["signals"]
+    result = team.outcome(signal["remediation"])
+    assert result["outcome"] == "escalated", result
+    assert "the estate declares no workload in the namespace kube-system" in str(result["left"])
+    jobs = [job for job in cluster.store.all(JOBS) if job["metadata"]["namespace"] == "kube-system"]
+    assert [job["metadata"]["name"] for job in jobs] == ["cleanup-1"]
 
 
 def test_a_failed_backup_is_made_again(team: Team, cluster: KubernetesSimulator) -> None:

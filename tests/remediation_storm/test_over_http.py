@@ -137,6 +137,10 @@ def test_a_webhook_is_let_in_by_its_signature_only(team: Team) -> None:
     assert [answer.status_code for answer in answers] == [202, 202]
     (first,), (copy,) = (answer.json()["signals"] for answer in answers)
     assert (first["verdict"], copy["verdict"]) == ("begins", "continues"), "sent again in time it does nothing"
+    forged = json.dumps({"condition": "resolved", "fault": "x", "title": "over"}).encode()
+    other = signed(team, forged)
+    assert (other.status_code, other.json()["signals"]) == (202, [])
+    assert "declared to send alertmanager" in other.json()["unrecognised"][0]["reason"]
     stolen = {"x-closekeeper-timestamp": str(int(now.timestamp()) + 1)}
     assert signed(team, body, at=now, **stolen).status_code == 401, "a copy under another time"
     assert (

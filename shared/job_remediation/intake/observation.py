@@ -88,7 +88,7 @@ def signal_of(observed: Observation, places: Places, received_at: datetime, raw:
         fired_at=fired_at,
         resolved_at=resolved_at,
         received_at=received_at,
-        alert_id=observed.alert_id,
+        alert_id=(observed.alert_id or "")[:_LONGEST_FACT] or None,
         facts=_bounded(observed, notes),
         notes=tuple(note[:_LONGEST_FACT] for note in notes[:_MOST_NOTES]),
         raw=raw,

@@ -13,12 +13,13 @@ from shared.job_remediation.intake.observation import Found, Observation, Unread
 from shared.job_remediation.intake.plain import is_plain, read_plain
 from shared.job_remediation.intake.values import Fields, Json
 from shared.job_remediation.places import Places
-from shared.job_remediation.signal import Signal
+from shared.job_remediation.signal import Signal, Source
 
 LARGEST_BODY = 2 * 1024 * 1024
 """Bytes. Event Grid sends at most 1 MiB, an action group 256 KiB."""
 
 _MOST_ITEMS = 5_000
+_MOST_SIGNALS = 5_000
 _DEEPEST = 64
 
 
@@ -54,8 +55,11 @@ class Reading:
     handshake: Handshake | None = None
 
 
-def read(body: bytes, received_at: datetime, places: Places) -> Reading:
-    """Read a delivery in any of the formats, one item or a batch of them. Raises nothing, whatever the body is."""
+def read(body: bytes, received_at: datetime, places: Places, only: Source | None = None) -> Reading:
+    """Read a delivery in any of the formats, one item or a batch of them. Raises nothing, whatever the body is.
+
+    only: the format that its sender may send; what is in another is unrecognised.
+    """
     raw = f"sha256:{hashlib.sha256(body).hexdigest()}"
 
     def kept(why: Unreadable, payload: bytes) -> Unrecognised:
@@ -77,6 +81,10 @@ def read(body: bytes, received_at: datetime, places: Places) -> Reading:
             handshake = Handshake(code)
             continue
         for found in _found(fields):
+            if isinstance(found, Observation) and len(signals) >= _MOST_SIGNALS:
+                found = Unreadable(f"more than {_MOST_SIGNALS} signals: send smaller batches")
+            elif isinstance(found, Observation) and only not in (None, found.source):
+                found = Unreadable(f"its sender is declared to send {only}, and this is {found.source}")
             if isinstance(found, Observation):
                 signals.append(signal_of(found, places, received_at, raw))
             else:

@@ -16,7 +16,7 @@ from shared.job_remediation.collapse import Verdict
 from shared.job_remediation.intake.reading import Unrecognised, read
 from shared.job_remediation.places import Places
 from shared.job_remediation.register import Known
-from shared.job_remediation.signal import Signal
+from shared.job_remediation.signal import Signal, Source
 
 RAW = "remediation/raw/"
 UNTOLD = "remediation/unrecognised/"
@@ -49,13 +49,20 @@ class Untold:
 
 
 def receive(
-    container: BlobContainer, store: Store, body: bytes, now: datetime, places: Places, by: str = ""
+    container: BlobContainer,
+    store: Store,
+    body: bytes,
+    now: datetime,
+    places: Places,
+    by: str = "",
+    only: Source | None = None,
 ) -> Received:
     """Keep a delivery, note what of it cannot be read, and enter its signals into the register.
 
     Whatever the body is, it raises for the container only. `store` is of the same container. by: as in `register.tell`.
+    only: as in `read`.
     """
-    reading = read(body, now, places)
+    reading = read(body, now, places, only)
     code = reading.handshake.code if reading.handshake else None
     if code and not reading.signals and not reading.unrecognised:
         return Received("", handshake=code)
