@@ -5,14 +5,15 @@ sees a lost tail, which no hash chain can see. Digests do not depend on the orde
 be read back: the sum of PostgreSQL's 64-bit hashes of the rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import LiteralString
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.backup_verification.catalogue import Catalogue, read_catalogue
-from shared.backup_verification.database import Database
+from shared.backup_verification.database import Database, Rows
+from shared.backup_verification.entries import Entries, Period, can_be_read, read_entries
 
 
 class _Model(BaseModel):
@@ -29,21 +30,6 @@ class Chain(_Model):
     hash: str
 
 
-class Period(_Model):
-    """A company's journal items of one month (YYYY-MM) in one state. `ledger` is the digest of what is booked, `open`
-    of what is still to be reconciled; `closed` says that a lock date covered the whole month."""
-
-    company: int
-    month: str
-    state: str
-    closed: bool
-    lines: int
-    debit: str
-    credit: str
-    ledger: str
-    open: str
-
-
 class Table(_Model):
     """How many rows a table has, and their digest."""
 
@@ -52,7 +38,8 @@ class Table(_Model):
 
 
 class Anchor(_Model):
-    """A look at one database. `schema_objects` are digests of definitions by `kind name`; `newest_writes` by table."""
+    """A look at one database. `schema_objects` are digests of definitions by `kind name`; `newest_writes` by table;
+    `digests` says in which way rows were digested: only digests of one way can be compared."""
 
     taken_at: AwareDatetime
     database_uuid: str | None
@@ -70,6 +57,7 @@ class Anchor(_Model):
     modules: Mapping[str, str]
     active_users: tuple[int, ...]
     companies: tuple[int, ...] = ()
+    digests: int = 1
 
     @property
     def newest_write(self) -> datetime | None:
@@ -102,8 +90,7 @@ _WRITTEN: tuple[LiteralString, ...] = (
     "mail_message",
     "res_partner",
 )
-_LOCKS: tuple[LiteralString, ...] = ("period_lock_date", "fiscalyear_lock_date", "hard_lock_date")
-
+_DIGESTS = 2  # 1: of rows as text
 _OBJECTS: LiteralString = """
     select 'column ' || c.relname || '.' || a.attname,
            format_type(a.atttypid, a.atttypmod) || case when a.attnotnull then ' not null' else '' end
@@ -134,21 +121,27 @@ _SEQUENCES: LiteralString = """
       and case when c.relkind = 'S' then has_sequence_privilege(c.oid, 'select') else false end"""
 
 
-def take_anchor(database: Database, *, up_to: Anchor | None = None) -> Anchor:
+def take_anchor(
+    database: Database, *, up_to: Anchor | None = None, entries: Callable[[], Entries | None] = lambda: None
+) -> Anchor:
     """Look at a database through its one read-only, repeatable-read transaction.
 
     Of a copy, with `up_to`, the chains are measured no further than the anchor's: what was sealed since does not hide
-    what was lost. What a database has no tables for stays empty.
+    what was lost. What a database has no tables for stays empty. `entries` waits for what somebody else has read of
+    the same instant; what the server could not answer there is asked once more.
     """
     catalogue = read_catalogue(database)
     ((taken_at,),) = database.rows("select transaction_timestamp()")
+    tables = _tables(database, catalogue)
+    read = entries() or (read_entries(database, catalogue) if can_be_read(catalogue) else None)
+    written: Mapping[str, datetime] = read.newest_writes if read else {}
     return Anchor(
         taken_at=taken_at,
         database_uuid=_setting(database, catalogue),
-        newest_writes=_newest_writes(database, catalogue),
+        newest_writes={**_newest_writes(database, catalogue, written), **written},
         chains=_chains(database, catalogue, up_to),
-        periods=_periods(database, catalogue),
-        tables=_tables(database, catalogue),
+        periods=read.periods if read else (),
+        tables=tables,
         names_are_unique=catalogue.names_are_unique,
         schema_objects=dict(
             database.rows(f"select name, left(md5({_SPELT}), 12) from ({_OBJECTS}) as objects (name, definition)")
@@ -176,12 +169,13 @@ def take_anchor(database: Database, *, up_to: Anchor | None = None) -> Anchor:
         companies=tuple(company for (company,) in database.rows("select id from res_company order by id"))
         if catalogue.has("res_company", "id")
         else (),
+        digests=_DIGESTS,
     )
 
 
 def newest_write(database: Database) -> datetime | None:
     """The newest write of all, as an anchor has it."""
-    return max(_newest_writes(database, read_catalogue(database)).values(), default=None)
+    return max(_newest_writes(database, read_catalogue(database), ()).values(), default=None)
 
 
 def _sequences(database: Database) -> dict[str, int]:
@@ -197,10 +191,10 @@ def _setting(database: Database, catalogue: Catalogue) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def _newest_writes(database: Database, catalogue: Catalogue) -> dict[str, datetime]:
+def _newest_writes(database: Database, catalogue: Catalogue, known: Container[str]) -> dict[str, datetime]:
     newest: dict[str, datetime] = {}
     for table in _WRITTEN:
-        if catalogue.has(table, "write_date"):
+        if table not in known and catalogue.has(table, "write_date"):
             ((at,),) = database.rows(f"select max(write_date) from {table}")
             if at is not None:
                 newest[table] = at.replace(tzinfo=UTC)
@@ -234,55 +228,20 @@ def _chains(database: Database, catalogue: Catalogue, up_to: Anchor | None) -> t
     return tuple(Chain(journal=j, prefix=p, count=c, number=n or 0, hash=h) for j, p, c, n, h in rows)
 
 
-def _periods(database: Database, catalogue: Catalogue) -> tuple[Period, ...]:
-    if not catalogue.has(
-        "account_move_line", "company_id", "date", "parent_state", "debit", "credit", "balance", "amount_residual"
-    ):
-        return ()
-    lock: LiteralString = "null::date"  # greatest() passes over nulls
-    for name in _LOCKS:
-        if catalogue.has("res_company", name):
-            lock = f"greatest({lock}, c.{name})"
-    rows = database.rows(f"""
-        select p.company_id, to_char(p.month, 'YYYY-MM'), p.parent_state,
-               coalesce((p.month + interval '1 month - 1 day')::date <= {lock}, false),
-               p.lines, p.debit::text, p.credit::text, p.ledger::text, p.open::text
-        from (
-            select l.company_id, date_trunc('month', l.date)::date as month, l.parent_state, count(*) as lines,
-                   sum(l.debit) as debit, sum(l.credit) as credit,
-                   sum(hashtextextended((l.id, l.move_id, l.account_id, l.partner_id, l.date, l.journal_id, l.name,
-                       l.currency_id, trim_scale(l.debit), trim_scale(l.credit), trim_scale(l.amount_currency))::text,
-                       0)) as ledger,
-                   sum(hashtextextended((l.id, trim_scale(l.amount_residual), trim_scale(l.amount_residual_currency),
-                       l.reconciled, l.full_reconcile_id)::text, 0)) as open
-            from account_move_line l group by 1, 2, 3
-        ) as p
-        left join res_company c on c.id = p.company_id
-        order by 1, 2, 3""")
-    return tuple(
-        Period(
-            company=company or 0,
-            month=month or "",
-            state=state or "",
-            closed=closed,
-            lines=lines,
-            debit=debit or "0",
-            credit=credit or "0",
-            ledger=ledger,
-            open=still_open,
-        )
-        for company, month, state, closed, lines, debit, credit, ledger, still_open in rows
-    )
-
-
 def _tables(database: Database, catalogue: Catalogue) -> dict[str, Table]:
     found: dict[str, Table] = {}
     for table, chosen in _DIGESTED.items():
         if not catalogue.has(table):
             continue
-        row: LiteralString = chosen or "t.*"
-        ((rows, digest),) = database.rows(
-            f"select count(*), coalesce(sum(hashtextextended(({row})::text, 0)), 0)::text from {table} t"
-        )
+        ((rows, digest),) = _digested(database, table, chosen or "t")
         found[table] = Table(rows=rows, digest=digest)
     return found
+
+
+def _digested(database: Database, table: LiteralString, row: LiteralString) -> Rows:
+    """By the hashes of its values; as text where a type has none, such as json."""
+    query: LiteralString = "select count(*), coalesce(sum({hash}), 0)::text from {table} t"
+    by_value = database.attempt(query.format(hash=f"hash_record_extended({row}, 0)", table=table))
+    if not isinstance(by_value, str):
+        return by_value
+    return database.rows(query.format(hash=f"hashtextextended(({row})::text, 0)", table=table))

@@ -16,6 +16,7 @@ from shared.backup_verification.catalogue import Catalogue, read_catalogue
 from shared.backup_verification.checks import Check, Situation
 from shared.backup_verification.database import Database
 from shared.backup_verification.documents.report import Documents
+from shared.backup_verification.entries import Entries, attempt_entries
 from shared.backup_verification.findings import NOTHING_ACCEPTED, Accepted, Baseline, Fault, Finding, Severity, finding
 from shared.backup_verification.hash_chain import broken_moves
 from shared.backup_verification.signed_entries import signed_entries
@@ -52,6 +53,7 @@ class Books(BaseModel):
     documents: Documents | None = None
 
 
+_NEWEST_ATTACHMENT: LiteralString = "select max(write_date) from ir_attachment where write_date <= %s"
 _NEWEST_WRITE: LiteralString = """
     select max(at) from (
         select max(write_date) as at from account_move where write_date <= %s
@@ -59,13 +61,17 @@ _NEWEST_WRITE: LiteralString = """
         union all select max(write_date) from ir_attachment where write_date <= %s
     ) as writes"""
 
-_SIZE: LiteralString = """
-    select (select count(*) from account_move where state = 'posted'), (select count(*) from account_move_line)"""
+_POSTED: LiteralString = "select count(*) from account_move where state = 'posted'"
+_LINES: LiteralString = "select count(*) from account_move_line"
 
 
-def newest_business_write(database: Database, until: datetime) -> datetime | None:
-    """The newest business write at or before `until`, None when there is none."""
+def newest_business_write(database: Database, until: datetime, read: Entries | None = None) -> datetime | None:
+    """The newest business write at or before `until`, None when there is none. What was `read` of the same instant is
+    not read again, unless it is newer."""
     naive = until.astimezone(UTC).replace(tzinfo=None)
+    if read and read.newest_writes and max(read.newest_writes.values()) <= until:
+        ((at,),) = database.rows(_NEWEST_ATTACHMENT, [naive])
+        return max([*read.newest_writes.values(), *([at.replace(tzinfo=UTC)] if at else [])])
     ((at,),) = database.rows(_NEWEST_WRITE, [naive] * 3)
     return at.replace(tzinfo=UTC) if at else None
 
@@ -113,9 +119,10 @@ def examine(
             write_lag_seconds=None,
         )
     looked = Look(baseline)
-    sealed = looked.at_everything([database, *beside], catalogue, anchor)
-    ((moves, lines),) = database.rows(_SIZE)
-    newest = newest_business_write(database, target)
+    sealed, read = looked.at_everything([database, *beside], catalogue, anchor)
+    ((moves,),) = database.rows(_POSTED)
+    ((lines,),) = [(read.lines,)] if read else database.rows(_LINES)
+    newest = newest_business_write(database, target, read)
     return Books(
         database=name,
         tenant=tenant,
@@ -158,17 +165,35 @@ class Look:
         self.accepted: list[Accepted] = []
         self.faults: dict[str, Sequence[Fault]] = {}
 
-    def at_everything(self, databases: Sequence[Database], catalogue: Catalogue, anchor: Anchor | None) -> int:
-        """Run the checks that apply, and compare with the anchor if there is one. Returns how many are sealed."""
+    def at_everything(
+        self, databases: Sequence[Database], catalogue: Catalogue, anchor: Anchor | None
+    ) -> tuple[int, Entries | None]:
+        """Run the checks that apply, and compare with the anchor if there is one. Returns how many entries are sealed,
+        and what was read of all."""
         situation = Situation(catalogue, anchor)
         is_sealed = catalogue.has("account_move", "inalterable_hash", "secure_sequence_number", "sequence_prefix")
+        screened: dict[str, LiteralString] = {
+            each.name: each.suspect for each in checks.ALL if each.suspect and each.applies(situation)
+        }
         with Spread(databases) as spread:
+            # The longest first: those of the checks that walk all pages are the last on the list.
             chain = spread.ask(lambda database: _chain(database, catalogue)) if is_sealed else None
-            now = spread.ask(lambda database: take_anchor(database, up_to=anchor)) if anchor else None
-            # The longest first: those that walk all pages are the last on the list.
-            answers = {check.name: spread.ask(_question(check, situation)) for check in reversed(checks.ALL)}
+            entries = spread.ask(lambda database: attempt_entries(database, catalogue, screened))
+            now = (
+                spread.ask(lambda database: take_anchor(database, up_to=anchor, entries=entries.result))
+                if anchor
+                else None
+            )
+            rest = [check for check in reversed(checks.ALL) if check.name not in screened]
+            answers = {check.name: spread.ask(_question(check, situation)) for check in rest}
+            read = entries.result()
+            suspected = [
+                check for check in checks.ALL if check.name in screened and not (read and check.name in read.clear)
+            ]
+            answers |= {check.name: spread.ask(_question(check, situation)) for check in suspected}
             for check in checks.ALL:
-                if (faults := answers[check.name].result()) is not None:
+                faults = answers[check.name].result() if check.name in answers else []
+                if faults is not None:
                     self._judge(check.name, check.severity, check.complaint, check.explanation, faults)
             if not catalogue.may_run_amcheck:
                 self._add_note()
@@ -176,7 +201,7 @@ class Look:
             if anchor and now:
                 self.names.extend(anchor_comparison.CHECKS)
                 self.findings.extend(anchor_comparison.compare(anchor, now.result(), self.baseline))
-        return sealed
+        return sealed, read
 
     def _judge_chain(self, sealed: int, broken: Sequence[Fault], signed: frozenset[int]) -> int:
         self._judge(

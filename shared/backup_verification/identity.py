@@ -47,6 +47,20 @@ def prove_copy(entry: Entry, copy: Place | None, source: Place | None, host: str
             raise NotTheCopyError(f"{plan.server_id} is not proven to be the copy of {plan.id}: {why}")
 
 
+def why_not_to_remove(plan: DrillPlan, group: str | None) -> str:
+    """Why a server that the registry names is left alone all the same; empty when it is the drill's own.
+
+    `group` is the id of the resource group that the estate declares for drills, None when it declares none any more.
+    """
+    if _same(plan.server_id, plan.source_id):
+        return "the registry names the source as the drill's copy"
+    if not _is_drills_own(plan):
+        return "the registry gives it a name that its drill does not"
+    if group is not None and not plan.server_id.casefold().startswith(f"{group.casefold()}/"):
+        return "it is in another resource group than the one that is declared for drills"
+    return ""
+
+
 def _is_drills_own(plan: DrillPlan) -> bool:
     source, name = (server_id.rpartition("/")[2] for server_id in (plan.source_id, plan.server_id))
     return name == temporary_server_name(source, plan.id)

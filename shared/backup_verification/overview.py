@@ -19,6 +19,8 @@ class DrillFacts(NamedTuple):
     id: str
     environment: str
     server: str
+    server_id: str
+    """The copy's."""
     kind: DrillKind
     requested_at: datetime
     state: EntryState
@@ -36,6 +38,7 @@ class DrillFacts(NamedTuple):
             plan.id,
             plan.environment,
             plan.server,
+            plan.server_id,
             plan.kind,
             plan.requested_at,
             entry.state,
@@ -62,7 +65,7 @@ class Overview:
                 continue
             try:
                 known[blob.name] = blob.etag, DrillFacts.of(load_entry(self._container.read(blob.name).data))
-            except BlobNotFoundError:
-                continue
+            except (BlobNotFoundError, ValueError):
+                continue  # gone meanwhile; or what this release cannot read, whose server is then told as a stranger
         self._known = known
         return [facts for _, facts in known.values()]

@@ -45,21 +45,22 @@ def mismatches(version: int, *, numbered: bool, among: bool) -> LiteralString:
     chosen: LiteralString = "and m.id = any(%s)" if among else ""
     wanted: LiteralString = "where c.id = any(%s)" if among else ""
     with_names = version >= 2
-    name: LiteralString = "k.key || 'name\":' || " + _quoted("l.name") + " || ',' ||" if with_names else ""
-    end: LiteralString = "',\"name\":' || " + _quoted("c.name") + " || '}'" if with_names else "'}'"
+    name: LiteralString = "'name\":\"' || " + _escaped("l.name") + "," if with_names else ""
+    end: LiteralString = '\'","name":"\' || ' + _escaped("c.name") + " || '\"}'" if with_names else "'\"}'"
     credit, debit = _money("l.credit", version), _money("l.debit", version)
+    # One call prints a line: what stands between its fields is the same. Its id sorts as a number, which is as text
+    # unless its entry has ids of more and of fewer digits.
     return f"""
         with {chained(numbered=numbered)},
         texts as (
             select l.move_id, string_agg(
-                ',' || k.key || 'account_id":"' || coalesce(l.account_id::text, 'False') || '",' ||
-                k.key || 'credit":"' || {credit} || '",' || k.key || 'debit":"' || {debit} || '",' || {name}
-                k.key || 'partner_id":"' || coalesce(l.partner_id::text, 'False') || '"',
-                '' order by (l.id::text || '_') collate "C") as lines
+                concat_ws('","line_' || l.id || '_', '', 'account_id":"' || coalesce(l.account_id::text, 'False'),
+                    'credit":"' || {credit}, 'debit":"' || {debit}, {name}
+                    'partner_id":"' || coalesce(l.partner_id::text, 'False')),
+                '' order by l.id) as lines
             from account_move m
             join account_move_line l on l.move_id = m.id
             left join res_currency u on u.id = l.currency_id
-            cross join lateral (select '"line_' || l.id::text || '_' as key) as k
             where m.inalterable_hash <> '' {chosen}
             group by l.move_id
         )
@@ -69,7 +70,7 @@ def mismatches(version: int, *, numbered: bool, among: bool) -> LiteralString:
                 and {_hash("c.sealed")} = encode(sha256(convert_to(
                 coalesce({_hash("c.previous")}, '') || '{{"company_id":"' || coalesce(c.company_id::text, 'False')
                 || '","date":"' || to_char(c.date, 'YYYY-MM-DD')
-                || '","journal_id":"' || c.journal_id::text || '"' || coalesce(t.lines, '') || {end},
+                || '","journal_id":"' || c.journal_id::text || coalesce(t.lines, '') || {end},
                 'UTF8')), 'hex') as fits
             from chained c left join texts t on t.move_id = c.id {wanted}
         ) as judged"""
@@ -89,7 +90,7 @@ def _money(column: LiteralString, version: int) -> LiteralString:
     decimals: LiteralString = "coalesce(u.decimal_places, 0)"
     if version >= 3:
         return f"""case
-            when scale({column}) = {decimals} and {column} < 1e12 and {column} > -1e12 then {column}::text
+            when scale({column}) = u.decimal_places then {column}::text
             when scale({amount}) <= {decimals} and abs({amount}) < 1e12 then round({amount}, {decimals})::text
             when scale({amount}) > 6 or abs({amount}) >= 1e9 then '~'
             when abs({amount} - round({amount}, {decimals})) * 2 = power(10::numeric, -{decimals}) then '~'
@@ -102,20 +103,34 @@ def _money(column: LiteralString, version: int) -> LiteralString:
         else {shortest}::text end"""
 
 
-def _quoted(column: LiteralString) -> LiteralString:
-    """The text as JSON, ASCII only; characters beyond the first plane become two, as in UTF-16."""
+# What Latin scripts write most; any other letter is looked at one by one.
+_LETTERS: LiteralString = "ÄÖÜäöüßàáâèéêíîóôúçñ«»€"
+_ESCAPES: tuple[tuple[LiteralString, LiteralString], ...] = (
+    ("Ä", "00c4"), ("Ö", "00d6"), ("Ü", "00dc"), ("ä", "00e4"), ("ö", "00f6"), ("ü", "00fc"), ("ß", "00df"),
+    ("à", "00e0"), ("á", "00e1"), ("â", "00e2"), ("è", "00e8"), ("é", "00e9"), ("ê", "00ea"), ("í", "00ed"),
+    ("î", "00ee"), ("ó", "00f3"), ("ô", "00f4"), ("ú", "00fa"), ("ç", "00e7"), ("ñ", "00f1"),
+    ("€", "20ac"), ("«", "00ab"), ("»", "00bb"),
+)  # fmt: skip
+
+
+def _escaped(column: LiteralString) -> LiteralString:
+    """The text as it stands in JSON, ASCII only; characters beyond the first plane become two, as in UTF-16."""
+    latin = column
+    for letter, code in _ESCAPES:
+        latin = f"replace({latin}, '{letter}', '\\u{code}')"
     return f"""case
-        when {column} is null then '"False"'
-        when octet_length({column}) = char_length({column}) and strpos({column}, chr(127)) = 0
-        then to_json({column})::text
+        when {column} is null then 'False'
+        when {column} !~ '[^ !#-[\\]-~]' then {column}
+        when {column} !~ '[^ !#-[\\]-~{_LETTERS}]' then {latin}
         else (
             select string_agg(case
                 when code < 127 then letter
                 when code < 65536 then '\\u' || lpad(to_hex(code), 4, '0')
                 else '\\u' || to_hex(55296 + (code - 65536) / 1024) || '\\u' || to_hex(56320 + mod(code - 65536, 1024))
-                end, '' order by place)
+                end, '')
             from (
-                select letter, place, ascii(letter) as code
-                from string_to_table(to_json({column})::text, null) with ordinality as letters (letter, place)
+                select letter, ascii(letter) as code
+                from string_to_table(substr(to_json({column})::text, 2, length(to_json({column})::text) - 2), null)
+                    as letters (letter)
             ) as codes
         ) end"""

@@ -125,7 +125,11 @@ def test_any_text_and_any_amount_is_printed_as_python_prints_it(generated: Gener
             )
         wrong = set_wise(connection, recipe)
         assert one_by_one(connection, recipe) == set()
-        assert wrong <= hard
+        # Ids sort in the sealed text as text, and in the database as numbers.
+        of_other_length = {
+            move for move, (_, lines) in read(connection).items() if len({len(str(x.id)) for x in lines}) > 1
+        }
+        assert wrong <= hard | of_other_length
         assert len(hard & read(connection).keys()) < len(read(connection)) / 2
         assert broken_moves(ReadOnlyDatabase(connection))[1] == []
         connection.execute(

@@ -27,7 +27,8 @@ class Check:
     """One check. `query` yields a row per fault: id (or null), name for people, and a stable key unless that is the id.
 
     `needs` are the tables and columns without which the check does not apply; a query that is a function may decline
-    too, by None, or word itself by what is there.
+    too, by None, or word itself by what is there. `suspect` is an aggregate over one entry `m` and its lines `l`, true
+    wherever that entry makes the check fail: while no entry is suspected, the query need not be asked.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Check:
     explanation: str
     query: LiteralString | Query
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    suspect: LiteralString | None = None
 
     def applies(self, situation: Situation) -> bool:
         """Whether this database has what the check looks at."""

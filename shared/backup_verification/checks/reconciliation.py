@@ -86,6 +86,7 @@ CHECKS = (
           and (l.reconciled is not true or abs(coalesce(l.amount_residual, 0)) > u.rounding / 2)
         order by l.id""",
         {"account_move_line": (*_LINES["account_move_line"], "full_reconcile_id", "reconciled"), **_CURRENCY},
+        "bool_or(l.full_reconcile_id is not null and (l.reconciled is not true or l.amount_residual <> 0))",
     ),
     Check(
         "invoices are paid as they say",
@@ -120,6 +121,10 @@ CHECKS = (
             "res_company": ("id", "currency_id"),
             **_CURRENCY,
         },
+        """
+        m.state = 'posted' and m.move_type in ('out_invoice', 'in_invoice', 'out_refund', 'in_refund')
+        and bool_or(l.amount_residual <> 0) filter (where l.display_type = 'payment_term')
+            <> (m.payment_state in ('not_paid', 'partial'))""",
     ),
     Check(
         "payments are reconciled as flagged",
@@ -144,6 +149,10 @@ CHECKS = (
             "account_account": ("id", "account_type"),
             "res_currency": ("id", "rounding"),
         },
+        """
+        m.id in (select p.move_id from account_payment p where p.is_reconciled)
+        and bool_or(l.amount_residual_currency <> 0 and l.account_id in (
+            select a.id from account_account a where a.account_type in ('asset_receivable', 'liability_payable')))""",
     ),
     Check(
         "statement lines are reconciled as flagged",
@@ -166,6 +175,10 @@ CHECKS = (
             "account_account": ("id", "reconcile"),
             "account_move_line": ("move_id", "account_id", "amount_residual", "balance"),
         },
+        """
+        m.id in (select s.move_id from account_bank_statement_line s where s.is_reconciled)
+        and bool_or((l.balance <> 0 or l.amount_residual <> 0)
+                    and l.account_id in (select j.suspense_account_id from account_journal j))""",
     ),
     Check(
         "statements add up",
