@@ -31,11 +31,13 @@ _POOL = (
     _Metric("node_cpu_usage_percentage", "cpu", "Average"),
     _Metric("node_memory_working_set_percentage", "memory", "Average"),
 )
+_REQUESTS = _Metric("requests/duration", "latency", "Average")
 _REDIS = (_Metric("percentProcessorTime", "cpu", "Maximum"), _Metric("usedmemorypercentage", "memory", "Maximum"))
-"""Sources: "Supported metrics" of Microsoft.DBforPostgreSQL/flexibleServers, Microsoft.ContainerService/managedClusters
-and Microsoft.Cache/redisEnterprise."""
+"""Sources: "Supported metrics" of Microsoft.DBforPostgreSQL/flexibleServers, Microsoft.ContainerService/
+managedClusters, Microsoft.Cache/redisEnterprise and microsoft.insights/components (milliseconds)."""
 
 _PER_CENT = 100.0
+_MILLISECONDS = 1000.0
 _MOST_JOBS = 20_000
 _STATEMENT_TIMEOUT_SECONDS = 60
 
@@ -46,12 +48,14 @@ def used(environment: str, start: datetime, end: datetime) -> Mapping[str, Used]
     """By resource id in lower case and by metric, what was measured between two aware instants, in their order.
 
     Metrics: `cpu`, `memory` and, of servers, `connections`, each as a share (0 to 1) of what was there. Under the empty
-    id, what users felt, of every job that ended then: `queue_delay` and `job_duration` in seconds. A grain without a
-    value is left out, and so is what nobody tells of: whoever counts grains cannot tell a gap from idleness here.
+    id, what users felt, in seconds: `queue_delay` and `job_duration` of every job that ended then, `latency` as the
+    averages of the grains where Application Insights is declared to measure it. A grain without a value is left out,
+    and so is what nobody tells of: whoever counts grains cannot tell a gap from idleness here.
     """
     from functions import peak_looks
 
-    declared, limits = estate_in_force.get().environments[environment], peak_looks.max_connections(environment)
+    estate = estate_in_force.get()
+    declared, limits = estate.environments[environment], peak_looks.max_connections(environment)
     found: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, server in declared.postgres.items():
         for id in (server.id, *(replica.id for replica in server.replicas.values())):
@@ -62,7 +66,12 @@ def used(environment: str, start: datetime, end: datetime) -> Mapping[str, Used]
         _add(found, str(cluster.id), _POOL, start, end, pools=True)
     for cache in declared.redis.values():
         _add(found, str(cache.id), _REDIS, start, end)
-    if felt := _felt(environment, start, end):
+    felt = _felt(environment, start, end)
+    scaling = estate.peak_scaling.get(environment)
+    if scaling and (component := scaling.keeps.latency_of):
+        for series in _read(str(component), _REQUESTS, start, end, ""):
+            felt["latency"] = tuple(point.value / _MILLISECONDS for point in series.points if point.value is not None)
+    if felt := {metric: values for metric, values in felt.items() if values}:
         found[""] = felt
     return found
 

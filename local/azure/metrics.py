@@ -24,6 +24,7 @@ _TYPES = (
     "Microsoft.DBforPostgreSQL/flexibleServers",
     "Microsoft.ContainerService/managedClusters",
     "Microsoft.Cache/redisEnterprise",
+    "Microsoft.Insights/components",
 )
 
 type Measured = Callable[[datetime], float | None]
@@ -68,7 +69,7 @@ class Metrics:
         known.append(_Declared(dimension, of, unit, measured))
 
     def _list(self, call: Call) -> Answer:
-        resource = call.path.lower().partition("/providers/microsoft.insights/")[0]
+        resource = call.path.lower().rpartition("/providers/microsoft.insights/")[0]
         start, end = _timespan(call.query.get("timespan", ""))
         interval = call.query.get("interval", "PT1M")
         if interval not in _GRAINS:

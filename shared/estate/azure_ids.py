@@ -113,6 +113,14 @@ RedisId = Annotated[
         "microsoft.cache/redis",
     ),
 ]
+ComponentId = Annotated[
+    AzureId,
+    _of_kind(
+        "an Application Insights component",
+        f"{_GROUP}/providers/Microsoft.Insights/components/appi-erp",
+        "microsoft.insights/components",
+    ),
+]
 SubnetId = Annotated[
     AzureId,
     _of_kind(

@@ -50,7 +50,7 @@ class TargetReport:
 @dataclass(frozen=True, kw_only=True)
 class AfterAction:
     """The report of one peak. service: the 95th percentile of what users felt, by metric; missed: those beyond their
-    target. previous: the same of the last peak of its kind."""
+    target, unmeasured: those of which nothing is known. previous: the service of the last peak of its kind."""
 
     environment: str
     peak: str
@@ -63,6 +63,7 @@ class AfterAction:
     targets: tuple[TargetReport, ...]
     service: Mapping[str, float] = field(default_factory=dict[str, float])
     missed: tuple[str, ...] = ()
+    unmeasured: tuple[str, ...] = ()
     previous: Mapping[str, float] = field(default_factory=dict[str, float])
     needs: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
 
@@ -74,7 +75,8 @@ class AfterAction:
     @property
     def sentence(self) -> str:
         """For people."""
-        missed = f"missed {', '.join(self.missed)}" if self.missed else "kept its targets"
+        kept = "kept its targets" + (f" but for {', '.join(self.unmeasured)}, not measured" if self.unmeasured else "")
+        missed = f"missed {', '.join(map(self._compared, self.missed))}" if self.missed else kept
         counted: dict[str, list[str]] = {}
         for target in self.targets:
             counted.setdefault(target.advice, []).append(target.name)
@@ -82,6 +84,10 @@ class AfterAction:
         return (
             f"{self.event} {self.period} {missed if self.service else 'was not measured'}: {said or 'nothing scaled'}"
         )
+
+    def _compared(self, metric: str) -> str:
+        last = f", {self.previous[metric]:.1f} s last time" if metric in self.previous else ""
+        return f"{metric} ({self.service[metric]:.1f} s{last})"
 
 
 def report(
@@ -137,6 +143,7 @@ def report(
         targets=tuple(made),
         service=felt,
         missed=missed,
+        unmeasured=tuple(sorted(limits.keys() - felt.keys())),
         previous=previous.service if previous else {},
     )
 

@@ -22,6 +22,7 @@ _GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-
 SERVER = f"{_GROUP}/Microsoft.DBforPostgreSQL/flexibleServers/pg-looked-at"
 CLUSTER = f"{_GROUP}/Microsoft.ContainerService/managedClusters/aks-looked-at"
 REDIS = f"{_GROUP}/Microsoft.Cache/redisEnterprise/redis-looked-at"
+COMPONENT = f"{_GROUP}/Microsoft.Insights/components/appi-looked-at"
 ESTATE = f"""
 estate: contoso
 calendar: {{ time_zone: Etc/UTC }}
@@ -41,6 +42,7 @@ environments:
           worker: {{ object: deployment/odoo/worker, role: worker, pool: work, connections: 8 }}
     redis: {{ sessions: {{ id: {REDIS} }} }}
     tenants: {{ contoso: {{ placement: hybrid, database: erp/contoso, host: localhost }} }}
+peak_scaling: {{ production: {{ peaks: {{}}, keeps: {{ latency: 2s, latency_of: {COMPONENT} }} }} }}
 """
 NOW = datetime.now(UTC)
 START, END = NOW + timedelta(days=2), NOW + timedelta(days=4)
@@ -289,6 +291,22 @@ def test_what_was_used_is_told_by_target(estate: EmbeddedEstate) -> None:
     assert found[SERVER.casefold()]["connections"] == tuple((5 * grain + 4) / 500 for grain in range(12))
     assert set(found[f"{CLUSTER}/agentPools/work".casefold()]["cpu"]) == {0.65}
     assert "memory" not in found[SERVER.casefold()], "nobody measured it"
+
+
+def test_how_long_answers_took_is_told_in_seconds_where_it_is_measured(estate: EmbeddedEstate) -> None:
+    then = NOW.replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    measured = {0: 400.0, 5: 2500.0}
+
+    def slow(at: datetime) -> float | None:
+        return measured.get(at.minute - at.minute % 5)
+
+    estate.azure.metrics.declare(COMPONENT, "requests/duration", slow, unit="MilliSeconds")
+    assert peak_metrics.used("production", then, then + timedelta(hours=1))[""]["latency"] == (0.4, 2.5)
+    estate.azure.arm.denied.add("Microsoft.Insights/metrics/read")
+    try:
+        assert "latency" not in peak_metrics.used("production", then, then + timedelta(hours=1)).get("", {})
+    finally:
+        estate.azure.arm.denied.clear()
 
 
 def test_how_long_jobs_waited_and_ran_is_told_in_seconds(estate: EmbeddedEstate) -> None:

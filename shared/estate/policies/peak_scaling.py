@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from shared.estate.azure_ids import ComponentId
 from shared.estate.declared import Declared
 from shared.estate.inventory.places import ClusterPartReference
 from shared.estate.policies.rates import Sku
@@ -158,13 +159,23 @@ class ServiceTargets(Declared):
     """What users are to feel during a peak, as the 95th percentile; the report says whether it was kept."""
 
     latency: Duration | None = None
-    """How long an answer takes."""
+    """How long an answer takes, by the averages of five minutes (of peaks beyond two days, fifteen)."""
+
+    latency_of: ComponentId | None = None
+    """The Application Insights component that the web tier sends its requests to. Without it, latency is not
+    measured."""
 
     queue_delay: Duration | None = None
     """How long a queue job waits before it begins."""
 
     job_duration: Duration | None = None
     """How long a queue job runs."""
+
+    @model_validator(mode="after")
+    def _judged(self) -> Self:
+        if self.latency_of is not None and self.latency is None:
+            raise ValueError("says where latency is measured, but not what is to be kept; give `latency`, such as 2s")
+        return self
 
 
 class PeakScaling(Declared):
