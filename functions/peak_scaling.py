@@ -43,10 +43,8 @@ async def look(client: Any, environment: str, now: datetime) -> str | None:
     from functions import peak_steps as steps
 
     considered = await asyncio.to_thread(steps.look, environment, now)
-    instance = None
-    if considered.changes:
-        instance = await start_plan(client, considered.changes, requested_by=_AUTOMATION)
-        await asyncio.to_thread(steps.remember_plan, environment, instance)
+    changes = considered.changes
+    instance = await start_plan(client, changes, requested_by=_AUTOMATION) if changes else None
     await asyncio.to_thread(steps.tell, environment)
     return instance
 

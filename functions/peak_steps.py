@@ -43,13 +43,6 @@ def look(environment: str, now: datetime) -> "Considered":
     return considered
 
 
-def remember_plan(environment: str, instance: str) -> None:
-    """Remember where the plan runs."""
-    from shared.peak_scaling import tending
-
-    tending.started(services().store, environment, instance)
-
-
 def recheck(environment: str) -> None:
     """Have the next look try everything again, and take back in hand what a person had changed.
 

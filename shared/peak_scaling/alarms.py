@@ -1,6 +1,6 @@
 """What has to be told of peaks that come: late or missing capacity with the time left, go or no-go. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -53,17 +53,19 @@ def _foresee(work: Working, need: Need, holds: Sequence[Hold]) -> None:
     if asked or not need.ready_by - FORESIGHT <= now < need.ready_by:
         return
     work.courses[need.key] = replace(course, quotas=now)
-    _maintenance(work, need, holds)
-    bad = [look for look in work.facts.quotas(need.key) if look.ok is False]
-    if bad:
-        reasons = "; ".join(f"{look.subject}: {look.detail}" for look in bad)
-        left = need.ready_by - now
-        work.tell(
-            "quota_short", need.key, **_about(need, left), detail=f"{reasons}; {spell(left)} left to have it raised"
-        )
+    quotas, left = work.facts.quotas(need.key), need.ready_by - now
+    if short := [look for look in quotas if look.ok is False]:
+        detail = f"{_reasons(short)}; {spell(left)} left to have it raised"
+        work.tell("quota_short", need.key, **_about(need, left), detail=detail)
+    if unseen := [look for look in (*quotas, *_maintenance(work, need, holds)) if look.ok is None]:
+        work.tell("not_foreseen", need.key, **_about(need, left), detail=_reasons(unseen))
 
 
-def _maintenance(work: Working, need: Need, holds: Sequence[Hold]) -> None:
+def _reasons(looks: Iterable[Look]) -> str:
+    return "; ".join(f"{look.subject}: {look.detail}" for look in looks)
+
+
+def _maintenance(work: Working, need: Need, holds: Sequence[Hold]) -> Sequence[Look]:
     """Tell of each target that Azure means to maintain while it is scaled; anew when it was mended and returns."""
     now = work.facts.now
     scaled = [hold for hold in holds if hold.target.kind in _MAINTAINED and not hold.impossible]
@@ -72,7 +74,8 @@ def _maintenance(work: Working, need: Need, holds: Sequence[Hold]) -> None:
         for hold in scaled
         if now < min(hold.latest, hold.ready_by) and not is_ready(work, hold)
     }
-    for look in work.facts.maintenance(spans) if spans else ():
+    looks = work.facts.maintenance(spans) if spans else ()
+    for look in looks:
         about = f"{need.key}/{look.subject}"
         if look.ok is False:
             left = spans[look.subject][0] - now
@@ -80,6 +83,7 @@ def _maintenance(work: Working, need: Need, holds: Sequence[Hold]) -> None:
             work.tell("maintenance_collides", about, **_about(need, left), name=look.subject, detail=detail)
         elif look.ok:
             work.told.pop(f"maintenance_collides/{about}", None)
+    return looks
 
 
 def _watch_target(work: Working, hold: Hold) -> None:

@@ -63,9 +63,11 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How far one peak is. looks: the last readiness report's; begun, returned: of its first and its last target.
+    """How far one peak is.
 
-    stays: what was held for it, by name of the target, kept until the report is made.
+    looks, looked: the last readiness report's, and when all but the targets was looked at. quotas: when what may stand
+    against it was asked for. begun: when its first target was held. stays: what was held for it, by name of the target,
+    until the report is made.
     """
 
     looks: tuple[Look, ...] = ()
@@ -92,8 +94,7 @@ class Memory:
     """All that is remembered of an environment.
 
     courses: by key of the peak. told: notices that were given, so that each is given once. measured: seconds that
-    scaling took, by name of the target, the newest last. instance: where the last plan runs. looked_at: when the newest
-    look began.
+    scaling took, by name of the target, the newest last. looked_at: when the newest look began.
     """
 
     held: Mapping[str, Held] = field(default_factory=dict[str, Held])
@@ -101,7 +102,6 @@ class Memory:
     told: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     notices: tuple[Notice, ...] = ()
     measured: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
-    instance: str | None = None
     looked_at: datetime | None = None
 
     def without_old(self, now: datetime) -> "Memory":

@@ -165,11 +165,6 @@ def look(
     return result[0]
 
 
-def started(store: Store, environment: str, instance: str) -> None:
-    """Remember where the last plan runs."""
-    store.update(memory_name(environment), Memory, lambda known: replace(known or Memory(), instance=instance))
-
-
 def try_again(store: Store, environment: str) -> None:
     """Forget what was tried in vain, when all else was looked at, and that a person had changed something."""
 

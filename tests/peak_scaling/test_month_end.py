@@ -102,12 +102,17 @@ def test_a_window_that_is_missed_wholly_is_not_made_up_for_in_the_freeze_but_tol
 
 def test_what_cannot_be_had_is_told_weeks_before_and_a_no_go_names_its_reasons() -> None:
     world = World(at(11, 12), *group())
-    world.quotas = [Look("quota", "standardDSv5Family", False, "64 more vCPUs are needed, 10 of 100 are free")]
+    world.quotas = [
+        Look("quota", "standardDSv5Family", False, "64 more vCPUs are needed, 10 of 100 are free"),
+        Look("quota", "databases", None, "AuthorizationFailed"),
+    ]
     world.looks = [Look("backup", "parent", False, "no restore of it was proven"), Look("room", "main", None, "unseen")]
     world.tick()
     (short,) = told_of(world, "quota_short", "period-close")
     assert "64 more vCPUs are needed" in short
     assert "left to have it raised" in short
+    (unseen,) = told_of(world, "not_foreseen", "period-close")
+    assert unseen.endswith("databases: AuthorizationFailed"), "what cannot be seen is no good news"
     world.now = at(11, 25, 17)
     world.tick()
     (no_go,) = told_of(world, "peak_not_ready", "period-close")
