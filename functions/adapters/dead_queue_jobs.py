@@ -8,12 +8,10 @@ by whoever manages the queue, and writing `failed` tells its followers.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from functions.adapters.odoo_records import Record, odoo_of
+from functions.adapters.odoo_records import Record, answered, odoo_of
 from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import Rate, Toll
-from shared.platforms import odoo
-from shared.platforms.sql import DatabaseUnavailableError
 
 _RATE = Rate(burst=10, every=timedelta(seconds=1))
 FOUND_DEAD = "JobFoundDead"
@@ -41,7 +39,8 @@ class DeadQueueJobs:
         from functions.remediation_probes import is_dead
 
         target = Record.parse(change.target)
-        try:
+
+        def mark() -> Acted | None:
             if not is_dead(change.environment, target.database, target.id, str(change.before["attempt"])):
                 return Acted(
                     Act.FAILED, detail="it is not stuck in that attempt any more, or a worker has it: left alone"
@@ -49,13 +48,9 @@ class DeadQueueJobs:
             message = f"no worker has it any more; marked by {change.occasion}"
             dead = {"state": "failed", "exc_name": FOUND_DEAD, "exc_message": message}
             odoo_of(change).write("queue.job", [target.id], dead)
-        except (odoo.OdooUnavailableError, DatabaseUnavailableError) as error:
-            return Acted(Act.BUSY, detail=str(error))
-        except odoo.OdooSilentError:
-            return Acted(Act.DONE)  # it was asked, and may have done it: verification looks
-        except odoo.OdooError as error:
-            return Acted(Act.FAILED, detail=str(error))
-        return Acted(Act.DONE)
+            return None
+
+        return answered(mark, Acted(Act.DONE))
 
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter.poll`; nothing here is long."""

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from functions.adapters.odoo_records import Record, claim, give_back, odoo_of
+from functions.adapters.odoo_records import Record, answered, claim, give_back, odoo_of
 from functions.remediation_probes import cron_at_work
 from functions.remediation_rulings import objection_now
 from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import Rate, Toll
 from shared.platforms import odoo
-from shared.platforms.sql import DatabaseUnavailableError
 
 _RATE = Rate(burst=5, every=timedelta(seconds=1))
 _AGAIN = timedelta(seconds=30)
@@ -37,22 +36,17 @@ class OdooCrons:
         if why := objection_now(change):
             return Acted(Act.FAILED, detail=why)
         record = Record.parse(change.target)
-        try:
+
+        def act() -> Acted | None:
             if change.action == "activate":
                 odoo_of(change).write("ir.cron", [record.id], {"active": True})
             elif cron_at_work(change.environment, record.database, record.id):
                 return Acted(Act.BUSY, again_after=_AGAIN, detail="the cron runs at this moment")
             elif claim(key):
                 self._trigger(change, key)
-        except odoo.OdooUserError as error:
-            return Acted(Act.BUSY, again_after=_AGAIN, detail=str(error))
-        except (odoo.OdooUnavailableError, DatabaseUnavailableError) as error:
-            return Acted(Act.BUSY, detail=str(error))
-        except odoo.OdooSilentError:
-            return Acted(Act.DONE)  # it was asked, and may have done it: verification looks
-        except odoo.OdooError as error:
-            return Acted(Act.FAILED, detail=str(error))
-        return Acted(Act.DONE)
+            return None
+
+        return answered(act, Acted(Act.DONE), again_after=_AGAIN)
 
     def poll(self, change: Change, operation: str) -> Acted:
         """See `Adapter.poll`; nothing here is long."""
@@ -70,13 +64,12 @@ class OdooCrons:
         """See `Adapter.undo`."""
         if change.action != "activate":
             return Acted(Act.FAILED, detail="a run cannot be taken back")
-        try:
-            odoo_of(change).write("ir.cron", [Record.parse(change.target).id], {"active": bool(original["active"])})
-        except odoo.OdooUserError as error:
-            return Acted(Act.BUSY, again_after=_AGAIN, detail=str(error))
-        except odoo.OdooError as error:
-            return Acted(Act.FAILED, detail=str(error))
-        return Acted(Act.DONE)
+        record, active = Record.parse(change.target), bool(original["active"])
+        return answered(
+            lambda: odoo_of(change).write("ir.cron", [record.id], {"active": active}),
+            Acted(Act.DONE),
+            again_after=_AGAIN,
+        )
 
     def predict(self, change: Change, observed: State) -> str:
         """See `Adapter.predict`."""

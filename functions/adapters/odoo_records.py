@@ -1,14 +1,19 @@
-"""What the adapters of queue jobs and crons have in common: where their Odoo is, and acting once for one attempt."""
+"""What the adapters of queue jobs and crons have in common: where their Odoo is, what its answers mean, and acting once
+for one attempt."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from uuid import uuid4
 
 from functions import estate_in_force
 from functions.change_execution import services
 from shared.changes.change import Change
-from shared.platforms import vaults
+from shared.changes.ports import Act, Acted
+from shared.platforms import odoo, vaults
 from shared.platforms.odoo import Endpoint, Odoo
+from shared.platforms.sql import DatabaseUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,24 @@ def odoo_of(change: Change) -> Odoo:
 @cache
 def _odoo(endpoint: Endpoint) -> Odoo:
     return Odoo(endpoint)
+
+
+def answered(act: Callable[[], Acted | None], asked: Acted, *, again_after: timedelta | None = None) -> Acted:
+    """What came of an act: what it returns; else `asked`, which stands for silence, too: Odoo may have done it, and who
+    looks afterwards finds out.
+
+    again_after: what the model itself refuses is refused for now only, as while a cron runs; without it, for good.
+    """
+    try:
+        return act() or asked
+    except odoo.OdooSilentError:
+        return asked
+    except (odoo.OdooUnavailableError, DatabaseUnavailableError) as error:
+        return Acted(Act.BUSY, detail=str(error))
+    except odoo.OdooError as error:
+        if isinstance(error, odoo.OdooUserError) and again_after is not None:
+            return Acted(Act.BUSY, again_after=again_after, detail=str(error))
+        return Acted(Act.FAILED, detail=str(error))
 
 
 def claim(key: str) -> bool:

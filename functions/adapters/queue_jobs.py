@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from functions.adapters.odoo_records import Record, odoo_of
+from functions.adapters.odoo_records import Record, answered, odoo_of
 from shared.changes.change import Change, State
 from shared.changes.ports import Act, Acted, Verified
 from shared.changes.throttling import Rate, Toll
 from shared.job_remediation.causes import Cause, cause_of_text
+from shared.job_remediation.evidence import readable
 from shared.job_remediation.repetition import Applied, Standing, objection
 from shared.platforms import odoo
 from shared.platforms.sql import DatabaseUnavailableError
@@ -119,20 +120,17 @@ class QueueJobs:
 
     def apply(self, change: Change, wanted: State, key: str) -> Acted:
         """See `Adapter.apply`. What is seen here spares an act; what is refused by Odoo's guard is the promise."""
-        try:
+
+        def requeue() -> Acted | None:
             seen = self._queue.look(change)
             if seen is not None and seen.state in _LIVE:
                 return _running(0)
             if why := self._objection(change, seen):
                 return Acted(Act.FAILED, detail=why)
             self._queue.requeue(change)
-        except odoo.OdooSilentError:
-            return _running(0)  # it was asked, and may have done it: what the job does next will tell
-        except (odoo.OdooUnavailableError, DatabaseUnavailableError) as error:
-            return Acted(Act.BUSY, detail=str(error))
-        except odoo.OdooError as error:
-            return Acted(Act.FAILED, detail=str(error))
-        return _running(0)
+            return None
+
+        return answered(requeue, _running(0))
 
     def _objection(self, change: Change, seen: Seen | None) -> str:
         """Why it may not be requeued any more; empty when it may."""
@@ -163,7 +161,7 @@ class QueueJobs:
             case "done":
                 return Acted(Act.DONE)
             case "failed" if seen and seen.attempt != change.before["attempt"]:
-                return Acted(Act.FAILED, detail=f"it failed again: {seen.error}")
+                return Acted(Act.FAILED, detail=f"it failed again: {readable(seen.error)}")
             case "failed" if looks >= _PICKED_UP_WITHIN:
                 return Acted(Act.FAILED, detail="it was asked to run, and nobody took it up")
             case "gone" | "cancelled" as state:

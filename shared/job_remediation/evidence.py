@@ -53,11 +53,12 @@ def shown(evidence: Evidence) -> Evidence:
 
     Items stay as they are: an action must find just that thing.
     """
-    facts = {name: _shown(value) if isinstance(value, str) else value for name, value in evidence.facts.items()}
-    return Evidence(facts, evidence.items, {collector: _shown(what) for collector, what in evidence.missing.items()})
+    facts = {name: readable(value) if isinstance(value, str) else value for name, value in evidence.facts.items()}
+    return Evidence(facts, evidence.items, {collector: readable(what) for collector, what in evidence.missing.items()})
 
 
-def _shown(text: str) -> str:
+def readable(text: str) -> str:
+    """The text without secrets, personal data and control characters, and cut off."""
     masked = redact_text(text[:_LONGEST_READ])  # before it is cut: half a secret is not known as one
     return _CONTROL.sub(" ", masked)[:_LONGEST_SHOWN]
 
