@@ -12,7 +12,7 @@ from shared.evidence.canonical import canonical, sha256
 from shared.peak_scaling.aftermath import AfterAction
 from shared.peak_scaling.forecast import Forecast, Need, forecast
 from shared.peak_scaling.needs import Scaling
-from shared.peak_scaling.targets import levels_of, rank, shown, sku_rank
+from shared.peak_scaling.targets import Kind, levels_of, rank, shown, sku_rank
 
 _YEAR_DAYS = 365.25
 
@@ -56,7 +56,7 @@ def recommend(scaling: Scaling, reports: Sequence[AfterAction], event: str, now:
         said = forecast(history, place, season)
         if said is None:
             continue
-        level = _level(scaling, declared, said.value * (1 + scaling.policy.forecast.headroom.of_one))
+        level = _level(scaling, name, declared, said.value * (1 + scaling.policy.forecast.headroom.of_one))
         if level == declared:
             continue
         found.append(
@@ -103,7 +103,7 @@ def _place(at: datetime, season: int) -> int:
     return int((at.timetuple().tm_yday - 1) / (_YEAR_DAYS + 1) * season)
 
 
-def _level(scaling: Scaling, declared: State, wanted: float) -> State:
+def _level(scaling: Scaling, name: str, declared: State, wanted: float) -> State:
     least = max(1, ceil(wanted - 1e-9))
     if "min" in declared:
         most = declared.get("max")
@@ -111,10 +111,10 @@ def _level(scaling: Scaling, declared: State, wanted: float) -> State:
     for fact in ("count", "replicas"):
         if fact in declared:
             return {**declared, fact: least}
-    sku = declared.get("sku")
-    if not isinstance(sku, str) or scaling.estate.rates is None:
+    sku, rates = declared.get("sku"), scaling.estate.rates
+    if not isinstance(sku, str) or rates is None:
         return declared
-    prices = {**scaling.estate.rates.postgres_hour, **scaling.estate.rates.redis_hour}
+    prices = rates.redis_hour if scaling.targets[name].kind is Kind.REDIS else rates.postgres_hour
     alike = [each for each in prices if sku_rank(each)[1:] == sku_rank(sku)[1:] and sku_rank(each)[0] >= wanted]
     return {**declared, "sku": min(alike, key=sku_rank)} if alike else declared
 

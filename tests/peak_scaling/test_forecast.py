@@ -1,10 +1,12 @@
 """Forecasts: against a seasonal-naive baseline, on a published series and on synthetic closes, worst case included."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from statistics import mean
 
 import pytest
 
+from shared.evidence.canonical import Json
 from shared.peak_scaling import tending
 from shared.peak_scaling.aftermath import Advice, AfterAction, TargetReport
 from shared.peak_scaling.forecast import BASELINE, Need, backtest, forecast, seasonal_naive
@@ -13,6 +15,7 @@ from tests.peak_scaling.series import closes, published_weeks
 from tests.peak_scaling.world import PRODUCTION, World, group
 
 OURS = "level-and-season"
+POOL: Mapping[str, Json] = {"min": 10, "max": 30}
 
 
 def test_on_the_published_series_the_error_is_half_of_the_seasonal_naive_one_and_the_worst_case_smaller() -> None:
@@ -70,12 +73,12 @@ def test_with_three_peaks_nothing_is_forecast_and_gaps_are_not_taken_for_needs()
 # --- recommendations -------------------------------------------------------------------------------------------------
 
 
-def report(month: int, used: float, nodes: int = 10) -> AfterAction:
+def report(month: int, used: float, name: str = "pool main/worker", level: Mapping[str, Json] = POOL) -> AfterAction:
     start = datetime(2026, 1, 27, tzinfo=UTC) + timedelta(days=28 * month)
     target = TargetReport(
-        name="pool main/worker",
+        name=name,
         before={"min": 4, "max": 10},
-        level={"min": nodes, "max": 30},
+        level=level,
         begun=start,
         ready=start,
         given_back=start + timedelta(days=7),
@@ -115,6 +118,16 @@ def test_a_recommendation_says_method_and_error_and_is_used_only_when_a_person_a
     assert tending.agreed(store, PRODUCTION) == {"period-close": {"pool main/worker": {"min": 12, "max": 30}}}
     assert tending.recommendations(store, PRODUCTION) == []
     assert [entry.actor for entry in world.entries if entry.kind == "peak_recommendation_used"] == ["anna"]
+
+
+@pytest.mark.parametrize(("now", "recommended"), [("Standard_D16ds_v5", ["Standard_D32ds_v5"]), ("Standard_B8ms", [])])
+def test_a_size_is_recommended_of_the_same_series_whose_price_is_declared(now: str, recommended: list[str]) -> None:
+    """A cache's Balanced_B20 looks like one of 20 vCores of the series B, and is no server."""
+    sized = group(lambda text: text.replace("sku: Standard_D16ds_v5", f"sku: {now}"))
+    world = World(datetime(2026, 11, 20, tzinfo=UTC), *sized)
+    made = [report(month, 0.95, "server parent", {"sku": now}) for month in range(8)]
+    wishes = recommend(world.scaling(), made, "period-close", world.now)
+    assert [wish.level["sku"] for wish in wishes] == recommended
 
 
 def test_beyond_the_bounds_nothing_is_used_without_a_person_even_where_the_policy_applies_by_itself() -> None:
