@@ -214,11 +214,18 @@ def _chains(database: Database, catalogue: Catalogue, up_to: Anchor | None) -> t
     anchored = up_to.chains if up_to else ()
     rows = database.rows(
         f"""
-        select m.journal_id, coalesce(m.sequence_prefix, ''), count(*), max(m.sequence_number),
-               (array_agg(m.inalterable_hash order by m.sequence_number desc, m.id desc))[1]
-        from account_move m {limits}
-        where m.inalterable_hash <> '' and (head.number is null or m.sequence_number <= head.number)
-        group by 1, 2 order by 1, 2""",
+        with sealed as (
+            select m.journal_id, coalesce(m.sequence_prefix, '') as prefix, count(*), max(m.sequence_number) as number
+            from account_move m {limits}
+            where m.inalterable_hash <> '' and (head.number is null or m.sequence_number <= head.number)
+            group by 1, 2
+        )
+        select s.journal_id, s.prefix, s.count, s.number, (array_agg(m.inalterable_hash order by m.id desc))[1]
+        from sealed s
+        join account_move m on m.journal_id = s.journal_id and coalesce(m.sequence_prefix, '') = s.prefix
+            and coalesce(m.sequence_number, 0) = coalesce(s.number, 0)
+        where m.inalterable_hash <> ''
+        group by 1, 2, 3, 4 order by 1, 2""",
         [
             [chain.journal for chain in anchored],
             [chain.prefix for chain in anchored],

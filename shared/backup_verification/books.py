@@ -29,9 +29,13 @@ HASH_CHAIN = "hash chain"
 _AMCHECK = "extension amcheck"
 _UNANSWERED = "could not be looked at"
 
-# Compiling costs more than it gains in queries of a second; sorts of a million lines stay in memory.
+# Compiling costs more than it gains in queries of a second; sorts of a million lines stay in memory; dates are printed
+# as they were sealed.
 _TUNING: LiteralString = """
-    select set_config('jit', 'off', true), set_config('work_mem', '64MB', true)"""
+    select set_config('jit', 'off', true), set_config('work_mem', '64MB', true), set_config('datestyle', 'ISO', true)"""
+
+# Where connections share the questions, workers of one would only take the processors from the others.
+_ALONE: LiteralString = "select set_config('max_parallel_workers_per_gather', '0', true)"
 
 
 class Books(BaseModel):
@@ -101,6 +105,8 @@ def examine(
     """
     for connection in (database, *beside):
         connection.rows(_TUNING)
+        if beside:
+            connection.rows(_ALONE)
     catalogue = read_catalogue(database)
     if not catalogue.is_ledger:
         lost = Finding(

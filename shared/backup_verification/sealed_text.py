@@ -69,7 +69,7 @@ def mismatches(version: int, *, numbered: bool, among: bool) -> LiteralString:
             select c.id, c.previous, (left(c.sealed, 1) <> '$' or left(c.sealed, 3) = '$4$')
                 and {_hash("c.sealed")} = encode(sha256(convert_to(
                 coalesce({_hash("c.previous")}, '') || '{{"company_id":"' || coalesce(c.company_id::text, 'False')
-                || '","date":"' || to_char(c.date, 'YYYY-MM-DD')
+                || '","date":"' || c.date::text
                 || '","journal_id":"' || c.journal_id::text || coalesce(t.lines, '') || {end},
                 'UTF8')), 'hex') as fits
             from chained c left join texts t on t.move_id = c.id {wanted}

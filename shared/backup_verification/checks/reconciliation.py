@@ -40,6 +40,7 @@ CHECKS = (
                     from account_partial_reconcile
                     union all
                     select credit_move_id, -amount, -credit_amount_currency from account_partial_reconcile
+                    order by line  -- both columns have an index: sums of so many groups would not fit into memory
                 ) as sides group by line
             ) p on p.line = l.id
             where (a.reconcile or a.account_type in ('asset_cash', 'liability_credit_card'))
