@@ -17,12 +17,13 @@ from durabletask import task
 from functions.later import later
 
 if TYPE_CHECKING:
-    from functions import drill_admission, drill_configuration, drill_copies
+    from functions import drill_admission, drill_configuration, drill_copies, drill_strangers
     from functions import drill_steps as steps
     from shared.backup_verification import drill as drills
 else:
     drill_admission, drill_configuration = later("functions.drill_admission"), later("functions.drill_configuration")
-    drill_copies, steps = later("functions.drill_copies"), later("functions.drill_steps")
+    drill_copies, drill_strangers = later("functions.drill_copies"), later("functions.drill_strangers")
+    steps = later("functions.drill_steps")
     drills = later("shared.backup_verification.drill")
 
 blueprint = df.Blueprint()
@@ -314,7 +315,8 @@ def drill_conclude(conclusion: object) -> object:
 @blueprint.timer_trigger(arg_name="timer", schedule="%DRILL_REAPER_SCHEDULE%")
 @blueprint.durable_client_input(client_name="client")
 async def drill_reaper(timer: func.TimerRequest, client: Any) -> None:
-    """Remove what drills left behind: after a terminate, a lost orchestration, or a create that came late.
+    """Remove what drills left behind: after a terminate, a lost orchestration, or a create that came late; and tell of
+    what is there and is no drill's.
 
     A drill that this task hub never knew is left its time: it may be another app's that shares our state, such as a
     deployment slot with a hub of its own. Raises an ExceptionGroup at its end for what Azure did not let it look after.
@@ -332,6 +334,10 @@ async def drill_reaper(timer: func.TimerRequest, client: Any) -> None:
             await asyncio.to_thread(steps.reap, entry, now)
         except AzureError as failure:  # what keeps one server may not keep the others
             failures.append(failure)
+    try:
+        await asyncio.to_thread(drill_strangers.tell_strangers, steps.overview(), now)
+    except AzureError as failure:
+        failures.append(failure)
     await _give_back_lost_turns(client, now)
     if failures:
         raise ExceptionGroup("some servers could not be looked after: the next tick tries again", failures)

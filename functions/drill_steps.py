@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel
 
+from functions import drill_strangers
 from functions.anchor_steps import examine_copy, reference
 from functions.document_checks import with_documents
 from functions.drill_admission import AUTOMATION, give_back_turn, shown, state, stopped
@@ -145,7 +146,8 @@ def verify_books(data: Any) -> dict[str, Any]:
 def remove_server(data: object) -> dict[str, Any]:
     """Forbid any further create, ask for the removal, and look: gone only when Azure answers 404."""
     plan = registry.move_entry(state(), str(data), EntryState.REMOVING, datetime.now(UTC)).plan
-    error = _delete(plan.server_id)
+    why = drill_strangers.why_untouched(plan)
+    error = f"it is left alone: {why}" if why else _delete(plan.server_id)
     if postgres_servers.get(plan.server_id) is not None:
         return {"gone": False, "error": error or "Azure still lists it"}
     registry.move_entry(state(), plan.id, EntryState.CLOSED, datetime.now(UTC))
@@ -212,12 +214,16 @@ def newest_entries(most: int) -> list[Entry]:
 
 
 def reap(entry: Entry, now: datetime) -> None:
-    """Remove one drill's server for good; a drill that never reported is reported as failed."""
+    """Remove one drill's server for good, unless its name or resource group does not fit; a drill that never reported
+    is reported as failed."""
     plan = entry.plan
     if entry.state is EntryState.KEPT and entry.kept_until is not None and now < entry.kept_until:
         return
     if entry.state is EntryState.CLOSED and postgres_servers.get(plan.server_id) is None:
         gone_at = entry.closed_at
+    elif why := drill_strangers.why_untouched(plan):
+        drill_strangers.tell(plan.server_id, why, now)
+        return
     else:
         _LOG.warning("reaping %s of %s", plan.server_id, plan.id)
         registry.move_entry(state(), plan.id, EntryState.REMOVING, now)

@@ -128,6 +128,11 @@ def get(server_id: str) -> ServerFacts | None:
     )
 
 
+def ids_in(subscription: str, resource_group: str) -> list[str]:
+    """The ids of all servers in a resource group."""
+    return [server.id for server in client(subscription).servers.list_by_resource_group(resource_group) if server.id]
+
+
 def restore(
     source_id: str,
     server_id: str,

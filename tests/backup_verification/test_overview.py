@@ -44,3 +44,10 @@ def test_only_what_changed_is_read_again() -> None:
     container.reads.clear()
     assert len(overview.drills()) == 3
     assert container.reads == []
+
+
+def test_an_entry_that_cannot_be_read_hides_no_other() -> None:
+    container = MemoryBlobContainer()
+    container.create("drills/drill:production:erp:0.json", b'{"plan": "of another release"}')
+    registry.open_entry(container, PLAN)
+    assert [one.id for one in Overview(container).drills()] == [PLAN.id]

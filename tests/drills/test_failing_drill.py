@@ -10,6 +10,7 @@ import pytest
 
 from local.azure.faults import Fault, OperationFault
 from local.embedded_estate import EmbeddedEstate
+from shared.backup_verification.drill import temporary_server_name
 from shared.backup_verification.registry import Entry
 from tests.backup_verification.sample_report import PLAN
 from tests.drills.running import STRANGER, App, app, declare
@@ -83,10 +84,20 @@ def test_a_terminated_drill_is_reaped_and_reported(running: App) -> None:
     assert running.temporary_servers() == []
 
 
+def entry_of_no_drill(estate: EmbeddedEstate, key: str, **changed: Any) -> Entry:
+    """An entry of a drill whose time is over, as it is in the registry."""
+    assert estate.declared.backup_verification is not None
+    group = estate.declared.backup_verification.drills.resource_group
+    drill = f"drill:elsewhere:erp:{key}"
+    source = PLAN.source_id.rpartition("/")[2]
+    own = f"{group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{temporary_server_name(source, drill)}"
+    over = {"id": drill, "server_id": own, "expires_at": datetime.now(UTC) - timedelta(hours=1)}
+    return Entry(plan=PLAN.model_copy(update=over | changed))
+
+
 def test_a_create_that_comes_after_the_removal_does_not_stay(running: App, estate: EmbeddedEstate) -> None:
     """Neither when Azure does not let the reaper look after another one before it."""
-    over = {"id": "drill:elsewhere:erp:stuck", "expires_at": datetime.now(UTC) - timedelta(hours=1)}
-    stuck = Entry(plan=PLAN.model_copy(update=over))
+    stuck = entry_of_no_drill(estate, "stuck")
     name = stuck.plan.server_id.rpartition("/")[2]
     forbidden = estate.azure.faults.add(Fault(service="arm", path=name, times=None, status=403, code="Forbidden"))
     report = running.drill("late-create")
@@ -120,18 +131,53 @@ def test_a_removal_that_is_refused_twice_succeeds_the_third_time(running: App, e
     assert running.temporary_servers() == []
 
 
-def test_what_is_not_in_the_registry_is_never_removed(running: App, estate: EmbeddedEstate) -> None:
+def test_what_is_not_in_the_registry_is_never_removed_and_told_once(running: App, estate: EmbeddedEstate) -> None:
     assert estate.declared.backup_verification is not None
     group = estate.declared.backup_verification.drills.resource_group
     stranger = f"{group}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{STRANGER}"
     estate.azure.add_flexible_server(
         stranger, tags={"closekeeper-drill": "drill:x", "closekeeper-expires": "2020-01-01"}
     )
+    for _ in range(2):
+        running.fire("drill_reaper")
+    running.drill("beside-a-stranger")
+    running.await_idle()
+    assert estate.azure.flexible_server(stranger).state == "Ready"
+    (record,) = running.records(f"not-removed:{stranger}")
+    assert (record["kind"], "no drill made it" in record["body"]["reason"]) == ("finding", True)
+
+
+def test_an_entry_that_names_a_server_of_others_removes_nothing(running: App, estate: EmbeddedEstate) -> None:
+    """A registry that somebody changed, or that a fault wrote."""
+    production = estate.server("production", "erp").id
+    elsewhere = production.rpartition("/")[0] + "/"
+    forged = [
+        entry_of_no_drill(estate, "source", server_id=production, source_id=production),
+        entry_of_no_drill(estate, "name", server_id=f"{production}-2"),
+    ]
+    moved = entry_of_no_drill(estate, "moved").plan.server_id.rpartition("/")[2]
+    forged.append(entry_of_no_drill(estate, "moved", server_id=elsewhere + moved))
+    estate.azure.add_flexible_server(elsewhere + moved)
+    for entry in forged:
+        estate.state.upload_blob(f"drills/{entry.plan.id}.json", entry.model_dump_json())
     try:
         running.fire("drill_reaper")
-        running.drill("beside-a-stranger")
+        for server, why in (
+            (production, "names the source"),
+            (f"{production}-2", "a name that its drill does not"),
+            (elsewhere + moved, "another resource group"),
+        ):
+            (record,) = running.await_that(lambda server=server: running.records(f"not-removed:{server}"))
+            assert why in record["body"]["reason"]
+        assert estate.server("production", "erp").state == "Ready"
+        assert estate.azure.flexible_server(elsewhere + moved).state == "Ready"
     finally:
-        assert estate.azure.flexible_server(stranger).state == "Ready"
+        running.await_idle()
+        for entry in forged:
+            estate.state.delete_blob(f"drills/{entry.plan.id}.json")
+        estate.azure._registry.remove(  # pyright: ignore[reportPrivateUsage]
+            estate.azure.flexible_server(elsewhere + moved), name_taken_until=datetime.now(UTC)
+        )
 
 
 def test_a_restore_that_hangs_fails_in_time_and_leaves_nothing(estate: EmbeddedEstate, tmp_path: Path) -> None:
