@@ -93,3 +93,35 @@ def test_an_anchor_is_small_and_says_when_it_was_taken(live: Connection) -> None
     assert abs(anchor.taken_at - datetime.now(UTC)) < timedelta(minutes=1)
     assert anchor.newest_write == AS_OF
     assert len(anchor.model_dump_json()) < 100_000
+
+
+def test_an_anchor_that_was_digested_otherwise_is_compared_by_what_it_adds_up_to(live: Connection) -> None:
+    with live.transaction(force_rollback=True):
+        anchor = anchor_of(live)
+        former = anchor.model_copy(
+            update={
+                "digests": anchor.digests - 1,
+                "periods": tuple(each.model_copy(update={"ledger": "1", "open": "2"}) for each in anchor.periods),
+                "tables": {name: table.model_copy(update={"digest": "3"}) for name, table in anchor.tables.items()},
+            }
+        )
+        assert compare(former, anchor_of(live, former)) == []
+        live.execute(
+            "update account_move_line set debit = debit + 1 where id in (select max(id) from account_move_line"
+            " where debit > 0)"
+        )
+        live.execute("delete from mail_message where id = (select min(id) from mail_message)")
+        found = {finding.check for finding in compare(former, anchor_of(live, former))}
+    assert found == {"anchor: open periods", "anchor: tables"}
+
+
+def test_a_table_with_a_type_that_has_no_hash_is_digested_as_text(live: Connection) -> None:
+    def note(connection: Connection) -> None:
+        connection.execute("update account_journal set noted = '[2]' where id = (select min(id) from account_journal)")
+
+    with live.transaction(force_rollback=True):
+        live.execute("alter table account_journal add column noted json default '[1]'")
+        anchor = anchor_of(live)
+        assert compare(anchor, anchor_of(live, anchor)) == []
+        note(live)
+        assert [finding.check for finding in compare(anchor, anchor_of(live, anchor))] == ["anchor: tables"]

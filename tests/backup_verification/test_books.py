@@ -15,6 +15,8 @@ from local.postgres import PostgresCluster, binary
 from shared.backup_verification import anchor_comparison, checks
 from shared.backup_verification.anchors import take_anchor
 from shared.backup_verification.books import Books, accept, examine
+from shared.backup_verification.catalogue import read_catalogue
+from shared.backup_verification.entries import read_entries
 from shared.backup_verification.findings import NOTHING_ACCEPTED, Severity
 from shared.platforms.sql import ReadOnlyDatabase
 from tests.local.odoo.conftest import VARIANTS, GenerateDatabase, RealDatabase, profile
@@ -86,6 +88,20 @@ def test_every_check_applies_to_some_version(
             anchor = take_anchor(ReadOnlyDatabase(connection))
             names.update(examine(ReadOnlyDatabase(connection), "odoo", "contoso", NOW, None, anchor=anchor).checks)
     assert names >= {check.name for check in checks.ALL} | set(anchor_comparison.CHECKS)
+
+
+@pytest.mark.parametrize("variant", ["version 16", "version 19", "three companies"])
+def test_in_healthy_books_one_pass_over_the_entries_clears_every_check_that_asks_for_it(
+    generated: GenerateDatabase, variant: str
+) -> None:
+    connection, summary = generated(**VARIANTS[variant])
+    suspects = {check.name: check.suspect for check in checks.ALL if check.suspect}
+    assert len(suspects) == 10
+    with connection.transaction(force_rollback=True):
+        database = ReadOnlyDatabase(connection)
+        read = read_entries(database, read_catalogue(database), suspects)
+    assert read.clear == suspects.keys()
+    assert read.lines == sum(period.lines for period in read.periods) == summary.journal_items
 
 
 def test_a_database_without_accounting_is_no_ledger(new_database: Callable[[], Connection]) -> None:
