@@ -229,6 +229,7 @@ class EmbeddedEstate:
                     retention_days=declared.point_in_time_window.days,
                     geo_redundant_backup="Enabled" if declared.geo_redundant else "Disabled",
                 )
+                server.standby = "ZoneRedundant" if declared.high_availability else "Disabled"
                 ended(f"{_cluster(server).address}:{self.azure.postgresql_port}")
             for database in declared.databases:
                 tenants = {

@@ -32,7 +32,7 @@ environments:
     stage: production
     tier: relaxed
     location: westeurope
-    postgres: {{ erp: {{ id: {SERVER}, databases: [contoso] }} }}
+    postgres: {{ erp: {{ id: {SERVER}, databases: [contoso], high_availability: true }} }}
     clusters:
       main:
         id: {CLUSTER}
@@ -261,13 +261,13 @@ def test_what_is_paid_for_is_what_azure_shows(estate: EmbeddedEstate) -> None:
     def paid() -> list[tuple[str | None, int]]:
         return [(each.size, each.copies) for each in peak_looks.as_paid(declared).values()]
 
-    assert paid() == [("Standard_D4s_v5", 1), (None, 1), (None, 1), (None, 2)]
+    assert paid() == [("Standard_D4s_v5", 1), (None, 2), (None, 2), (None, 2)]
     server = estate.azure.flexible_server(SERVER)
-    server.standby = "ZoneRedundant"
+    server.standby = "Disabled"
     try:
-        assert paid() == [("Standard_D4s_v5", 1), (None, 2), (None, 2), (None, 2)]
+        assert paid() == [("Standard_D4s_v5", 1), (None, 1), (None, 1), (None, 2)]
     finally:
-        server.standby = "Disabled"
+        server.standby = "ZoneRedundant"
 
 
 def test_connections_and_queues_are_read(estate: EmbeddedEstate) -> None:
