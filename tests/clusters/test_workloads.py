@@ -302,7 +302,7 @@ def test_too_many_requests_are_answered_by_patience(place: Place, driver: Driver
     slept = driver.run(sleep(target))
     assert slept.result is Result.SUCCEEDED
     assert refused.applied == 2
-    assert sum(7 <= wait.total_seconds() < 18 for wait in slept.waits) == 2
+    assert sum(7 <= wait.total_seconds() < 18 for wait in slept.waits) >= 2, "as long as it was told to wait"
     assert place.replicas("web") == 0
 
 
