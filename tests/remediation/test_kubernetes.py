@@ -1,17 +1,24 @@
 """Failed Jobs and crashing workers: in the Kubernetes simulator, run again or restarted for real, and verified."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import yaml
 
 from local.embedded_estate import EmbeddedEstate
 from local.kubernetes.controllers.pods import PodPlan
 from local.kubernetes.resources import CRON_JOBS, DEPLOYMENTS, JOBS
 from local.kubernetes.simulator import KubernetesSimulator
-from tests.remediation.running import Team, remediating
+from shared.changes.state import adapter
+from shared.shutdown_schedules.memory import Condition, Memory, Sleeper
+from shared.shutdown_schedules.wishes import Want
+from tests.drills.running import app
+from tests.remediation.running import Team, quick_estate
+from tests.remediation.test_odoo import TRANSIENT, Books
 
 NAMESPACE = "odoo"
 CRON = "nightly-dump"
@@ -244,14 +251,58 @@ def test_what_does_not_come_up_in_production_is_for_people(team: Team, cluster: 
     assert cluster.get(DEPLOYMENTS, NAMESPACE, "web")["spec"]["template"] == before
 
 
-def test_what_does_not_come_up_elsewhere_is_restarted(
-    estate: EmbeddedEstate, cluster: KubernetesSimulator, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def elsewhere(estate: EmbeddedEstate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """The app, for which the environment is none of production's, and sleeps by a schedule that nobody carries out."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    file = quick_estate(estate, folder / "declared", stage="staging")
+    declared = yaml.safe_load(file.read_text())
+    covers = {"environment": "production"}
+    declared["shutdown_schedules"] = {"nights": {"covers": covers, "awake": "Mon-Fri 07:00-20:00", "clusters": "stop"}}
+    file.write_text(yaml.safe_dump(declared, sort_keys=False))
+    with app(estate, folder / "host", ESTATE_FILE=str(file), SHUTDOWN_SCHEDULES_SCHEDULE="0 0 0 1 1 *") as running:
+        yield Team(running)
+
+
+def test_what_does_not_come_up_elsewhere_is_restarted(elsewhere: Team, cluster: KubernetesSimulator) -> None:
     plan = PodPlan(name="web-*", run_seconds=0.1, exit_code=1, log="server closed the connection unexpectedly")
-    with remediating(estate, tmp_path, stage="staging") as team:
-        _crash(cluster, "web", plan)
-        cluster.kubelets.plans.clear()  # what it needs is there by now, but its pods wait longer and longer
-        result = team.outcome(told(team, "start-stuck", "deployment/web", fault="elsewhere"))
+    _crash(cluster, "web", plan)
+    cluster.kubelets.plans.clear()  # what it needs is there by now, but its pods wait longer and longer
+    result = elsewhere.outcome(told(elsewhere, "start-stuck", "deployment/web", fault="elsewhere"))
     assert (result["outcome"], result["case"]) == ("fixed", "stuck"), result
     template = cluster.get(DEPLOYMENTS, NAMESPACE, "web")["spec"]["template"]
     assert template["metadata"]["annotations"]["closekeeper.io/restarted"]
+
+
+def test_the_poll_tells_nothing_of_what_sleeps_on_purpose_until_it_is_awake(
+    elsewhere: Team, cluster: KubernetesSimulator
+) -> None:
+    a_failed_job(cluster, "asleep-1", log="Connection refused", owned=False)
+    Books(elsewhere.estate).fail_jobs("res.partner", "compute_statistics", [1], TRANSIENT)
+    production = elsewhere.estate.environments["production"]
+    places = [str(production.clusters["main"].id), *(str(server.id) for server in production.postgres.values())]
+    asleep = Sleeper(condition=Condition.ASLEEP, want=Want.ASLEEP, since=datetime.now(UTC), sentence="it is night")
+    memory = adapter(Memory).dump_json(Memory(sleepers={place.casefold(): asleep for place in places}))
+    elsewhere.estate.state.upload_blob("sleep/production.json", memory, overwrite=True)
+    try:
+        began = datetime.now(UTC)
+        elsewhere.reconciled(lambda: _polled_at(elsewhere) > began)
+        assert not _found(elsewhere)
+    finally:
+        elsewhere.estate.state.delete_blob("sleep/production.json")
+    assert elsewhere.reconciled(lambda: _found(elsewhere) >= {"job-failed", "queue-jobs-failed"})
+
+
+def _polled_at(team: Team) -> datetime:
+    """When the last poll that is over began."""
+    blobs = [blob.name for blob in team.estate.state.list_blobs(name_starts_with="remediation/poll")]
+    kept = json.loads(team.estate.state.download_blob(blobs[0]).readall()) if blobs else {"at": "1970-01-01T00:00:00Z"}
+    return datetime.fromisoformat(kept["at"])
+
+
+def _found(team: Team) -> set[str]:
+    """The symptoms that the poll told of this Job, and of the tenant's queue."""
+    listed = team.api.get("/api/remediations", params={"open": "false"}).json()["value"]
+    return {
+        one["symptom"] for one in listed if "asleep-1" in one["title"] or one["title"] == "Queue jobs of contoso failed"
+    }

@@ -22,6 +22,26 @@ KEY = "the-api-key"
 TRANSIENT = ("psycopg2.errors.SerializationFailure", "could not serialize access due to concurrent update")
 
 
+OWN = """
+name: slow-ledger
+title: The ledger is slower than it should be
+symptoms: [anomaly]
+collect: [queue-jobs]
+cases:
+  - name: quiet
+    when: { queue.failed: 0 }
+    says: "{signal.title}: no queue job failed."
+    over: true
+  - name: left-over
+    cause: transient
+    says: "{signal.title}: {queue.failed} jobs failed."
+    do: requeue-jobs
+    most: 5
+    ask: Look at the queue.
+well: { queue.failed: 0 }
+"""
+
+
 class Books:
     """The tenant's database, as its owner sees it."""
 
@@ -88,6 +108,10 @@ def team(estate: EmbeddedEstate, server: OdooServer, tmp_path_factory: pytest.Te
     declared["job_remediation"]["probes"]["posted"] = {
         "sql": "select id from account_move where id = %(job)s and state = 'posted'",
     }
+    declared["job_remediation"]["playbooks"] = {"own": ["own"]}
+    own = file.parent / "own"
+    own.mkdir()
+    (own / "slow-ledger.yaml").write_text(OWN)
     file.write_text(yaml.safe_dump(declared, sort_keys=False))
     with app(estate, folder / "host", ESTATE_FILE=str(file), ODOO_API_KEY=KEY) as running:
         yield Team(running)
@@ -136,6 +160,27 @@ def test_a_job_of_class_b_runs_again_only_when_the_probe_says_that_it_was_not_ap
     (open_,) = books.fail_jobs("account.move", "action_post_batch", [draft], TRANSIENT)
     assert told(team, "queue-jobs-failed", "not applied")["outcome"] == "fixed"
     assert books.states([open_]) == ["done"]
+
+
+def test_a_playbook_of_the_users_own_acts_and_while_it_cannot_be_read_nothing_does(
+    team: Team, books: Books, server: OdooServer
+) -> None:
+    own = Path(team.app.host.config.settings["ESTATE_FILE"]).parent / "own" / "slow-ledger.yaml"
+    jobs = books.fail_jobs("res.partner", "compute_statistics", [21], TRANSIENT)
+    calls = len(server.calls)
+    own.write_text("name: [")
+    try:
+        broken = told(team, "anomaly", "slow, and the playbook is broken")
+        shipped = told(team, "queue-jobs-failed", "failed, and the playbook is broken")
+    finally:
+        own.write_text(OWN)
+    for result in (broken, shipped):
+        assert (result["outcome"], result["why"]) == ("escalated", "no-playbook"), result
+        assert "slow-ledger.yaml is no YAML" in result["left"][0]
+    assert (books.states(jobs), len(server.calls)) == (["failed"], calls)
+    result = told(team, "anomaly", "slow")
+    assert (result["outcome"], result["playbook"], result["case"]) == ("fixed", "slow-ledger", "left-over"), result
+    assert books.states(jobs) == ["done"]
 
 
 def test_a_payment_order_is_never_requeued(team: Team, books: Books, server: OdooServer) -> None:
