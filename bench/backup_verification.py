@@ -2,8 +2,9 @@
 
 Baselines: a serial pg_restore of the database (custom format); the hash chain recomputed by one Python process that
 reads every entry; and SHA-256 alone over as many texts of the same length. Prints the verification over two connections
-and over one as a share of the restore, its parts (over one connection), sealed entries per second, and the verifier's
-peak memory for a tenth of the journal items and for all of them.
+and over one as a share of the restore, its parts (over one connection; the digests alone, with a pass over entries of
+their own, which the verification shares with the checks), sealed entries per second, and the verifier's peak memory for
+a tenth of the journal items and for all of them.
 Exits 1 when PostgreSQL and Python disagree, a healthy copy has a finding, or memory grows with the size.
 
 Run: python -m bench.backup_verification [--smoke] [--lines N]
