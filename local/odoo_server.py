@@ -242,11 +242,13 @@ class OdooServer:
             if (
                 found["identity_key"]
                 and connection.execute(
-                    "select 1 from queue_job where identity_key = %s and id <> %s and date_created > %s",
+                    "select 1 from queue_job where identity_key = %s and id <> %s"
+                    " and (greatest(date_created, date_started) > %s"
+                    "  or state in ('wait_dependencies', 'pending', 'enqueued', 'started'))",
                     (found["identity_key"], job, found["date_started"] or found["date_created"]),
                 ).fetchone()
             ):
-                raise RefusedError("UserError", "Another job for the same was made since.")
+                raise RefusedError("UserError", "Another job for the same is alive, or was tried since.")
             self._job_method(connection, "requeue", [job])
         self.calls.append(("queue.job", "requeue", (job,)))
         return False

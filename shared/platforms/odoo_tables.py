@@ -27,8 +27,8 @@ def failed_queue_jobs(database: ReadOnlyDatabase) -> list[tuple[Any, ...]]:
     """Id, uuid, model, method, state, exc_name, exc_message, records, date_started, whether a twin exists; the
     newest first, at most 1000.
 
-    A twin is another job with the same identity key that is alive, or was made since this one began, whatever became
-    of it: then somebody has seen to it already.
+    A twin is another job with the same identity key that is alive, or was made or tried since this one began, whatever
+    became of it: then somebody has seen to it already.
     """
     return database.rows(
         """
@@ -37,7 +37,7 @@ def failed_queue_jobs(database: ReadOnlyDatabase) -> list[tuple[Any, ...]]:
             j.identity_key is not null and exists (
                 select from queue_job t where t.identity_key = j.identity_key and t.id <> j.id
                     and (t.state in ('pending', 'enqueued', 'started', 'wait_dependencies')
-                        or t.date_created > coalesce(j.date_started, j.date_created)))
+                        or greatest(t.date_created, t.date_started) > coalesce(j.date_started, j.date_created)))
         from queue_job j where j.state = 'failed' order by j.id desc limit 1000
         """
     )
@@ -51,7 +51,7 @@ def queue_job(database: ReadOnlyDatabase, id: int) -> tuple[Any, ...] | None:
             j.identity_key is not null and exists (
                 select from queue_job t where t.identity_key = j.identity_key and t.id <> j.id
                     and (t.state in ('pending', 'enqueued', 'started', 'wait_dependencies')
-                        or t.date_created > coalesce(j.date_started, j.date_created)))
+                        or greatest(t.date_created, t.date_started) > coalesce(j.date_started, j.date_created)))
         from queue_job j where j.id = %s
         """,
         (id,),

@@ -99,9 +99,9 @@ class Bank:
         ]
 
     def has_twin(self, row: Row) -> bool:
-        """Whether another job for the same is alive, or was made since."""
-        others = (other for other in self.rows.values() if other is not row)
-        return any(other.state in LIVE or other.created > (row.started or row.created) for other in others)
+        """Whether another job for the same is alive, or was made or tried since."""
+        others, since = (other for other in self.rows.values() if other is not row), row.started or row.created
+        return any(other.state in LIVE or max(other.created, other.started or since) > since for other in others)
 
     # --- Odoo's models
 
@@ -115,8 +115,8 @@ class Bank:
         row = self.rows[id]
         if row.state != "failed" or attempt_of(row.started) != attempt:
             raise OdooUserError("The job is not in the attempt that was diagnosed.")
-        if any(other.created > (row.started or row.created) for other in self.rows.values() if other is not row):
-            raise OdooUserError("Another job for the same was made since.")
+        if self.has_twin(row):
+            raise OdooUserError("Another job for the same is alive, or was tried since.")
         self.requeue(id, By.MACHINE)
 
     # --- what happens by itself, and what people do

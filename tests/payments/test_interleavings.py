@@ -53,6 +53,15 @@ def test_no_interleaving_makes_a_second_file(name: str) -> None:
         assert made[By.MACHINE] > SEEDS // 20, "and files that they made"
 
 
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [("a proven job, asked for twice at once", 427), ("a proven job, with crashes and lost answers", 557)],
+)
+def test_an_older_job_for_the_same_that_was_tried_since_is_heard(name: str, seed: int) -> None:
+    """Its second attempt lost the bank's answer, so the file is there and no probe knows of it."""
+    played(seed, name)
+
+
 def test_a_seed_is_one_exact_interleaving() -> None:
     name = "an approved job, with crashes and lost answers"
     one, two = played(3, name), played(3, name)
