@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from local.embedded_estate import EmbeddedEstate
 from local.functions_host.config import HostConfig
 from local.functions_host.host import FunctionsHost
-from tests.remediation_storm.faults import bring_about, faults, repetitions, storm
+from tests.remediation_storm.faults import beginnings, bring_about, faults, repetitions, storm
 from tests.remediation_storm.running import Sent, Watch, awaited, remediations, send, stormy
 
 _TIMES = 60.0
@@ -63,6 +63,8 @@ def main() -> int:
         cluster = estate.clusters["production", "main"]
         bring_about(cluster, told)
         with stormy(estate, Path(folder) / "app", "2s") as team, Watch(team.app, pause=0.2) as watch:
+            for beginning in beginnings(told, cluster_id):
+                team.tell(beginning)
             ours = send(team.api, "/api/signals", deliveries, asked.senders)
             _say("taking signals in", alerts, ours)
             awaited(lambda: _all_decided(ours, watch), lambda: "not all were decided on", seconds=300)

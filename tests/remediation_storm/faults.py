@@ -185,11 +185,16 @@ def _alertmanager(fault: Fault, cluster_id: str, fired: datetime, ended: datetim
     return {**group, "groupLabels": {}, "commonLabels": {}, "alerts": [one]}
 
 
+def beginnings(told: Sequence[Fault], cluster_id: str) -> list[dict[str, Any]]:
+    """What has to be taken in before a storm, whose senders overtake each other: a resolution that comes before all
+    that it resolves has nothing to end."""
+    return [alert(fault, cluster_id) for fault in told if fault.kind is Kind.RESOLVED]
+
+
 def storm(told: Sequence[Fault], cluster_id: str, alerts: int, dice: random.Random) -> Iterator[list[dict[str, Any]]]:
     """So many alerts in any order, as deliveries of one alert, sometimes of a few.
 
-    Most are copies, the others further firings; half of those of a resolved fault say that it is resolved, though not
-    the first: a resolution that comes before all that it resolves has nothing to end.
+    Most are copies, the others further firings; half of those of a resolved fault say that it is resolved.
     """
     begun: set[int] = set()
     batch: list[dict[str, Any]] = []

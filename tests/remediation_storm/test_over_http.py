@@ -19,7 +19,17 @@ from local.kubernetes.simulator import KubernetesSimulator
 from shared.job_remediation.intake.signature import signature
 from tests.job_remediation.fuzzing import case
 from tests.remediation.running import Team
-from tests.remediation_storm.faults import Fault, Kind, alert, bring_about, faults, repetitions, state, storm
+from tests.remediation_storm.faults import (
+    Fault,
+    Kind,
+    alert,
+    beginnings,
+    bring_about,
+    faults,
+    repetitions,
+    state,
+    storm,
+)
 from tests.remediation_storm.running import AT_ONCE, FAILURES, SPREAD, Watch, awaited, remediations, send, stormy
 from tests.remediation_storm.sizes import SIZE
 
@@ -36,6 +46,8 @@ def test_a_storm_is_as_many_remediations_as_faults_and_no_action_twice(team: Tea
     told = faults(**SIZE.faults)
     bring_about(cluster, told)
     deliveries = list(storm(told, cluster_id, SIZE.alerts, random.Random("storm")))
+    for beginning in beginnings(told, cluster_id):
+        team.tell(beginning)
     with Watch(team.app) as watch:
         sent = send(team.api, "/api/signals", deliveries)
         awaited(lambda: all_over(team, len(told)), lambda: (unfinished(team), team.app.log()), seconds=600)
