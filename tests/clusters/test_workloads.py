@@ -154,11 +154,13 @@ def test_an_hpa_leaves_a_sleeper_alone_and_works_again_afterwards(place: Place, 
 def test_an_hpa_is_held_where_some_replicas_stay(place: Place, driver: Driver) -> None:
     target = place.deploy("web", 4)
     place.kubernetes.create(autoscaler("web", 2, 6))
+    place.kubernetes.autoscalers.wanted[NAMESPACE, "web"] = 4  # what the load asks for, whenever it is looked at
     slept = driver.run(sleep(target, 1))
     assert slept.result is Result.SUCCEEDED, slept
     place.kubernetes.advance(2)
     assert (place.replicas("web"), bounds(place, "web")) == (1, (1, 1))
     assert driver.run(wake(target)).result is Result.SUCCEEDED
+    place.kubernetes.advance(2)
     assert (place.replicas("web"), bounds(place, "web")) == (4, (2, 6))
     assert NOTE not in annotations(place, "HorizontalPodAutoscaler", "web")
 
