@@ -32,6 +32,7 @@ _RETRY = task.RetryPolicy(
 _PATIENCE = timedelta(hours=6)
 """How long a restore may be in the hands of another delivery, and how long the scratch database may resist."""
 _SHOWN = 100
+_RUNNING = {"RUNNING", "PENDING", "SUSPENDED"}
 
 type Steps[T] = Generator[task.Task[Any], Any, T]
 
@@ -62,11 +63,8 @@ async def dump_verification_tick(timer: func.TimerRequest, client: Any) -> None:
     for plan in await asyncio.to_thread(lambda: list(dump_looks.due(datetime.now(UTC)))):
         await _start(client, plan)
     for entry in await asyncio.to_thread(lambda: list(dump_steps.left_behind())):
-        if await _is_running(client, entry.plan.id):
-            continue
-        if entry.evidence is None and await _may_be_anothers(client, entry.plan):
-            continue
-        await asyncio.to_thread(dump_steps.reap, entry)
+        if not await _is_at_work(client, entry.plan, reported=entry.evidence is not None):
+            await asyncio.to_thread(dump_steps.reap, entry)
 
 
 async def start_dump_drill(client: Any, environment: str, server: str, key: str, now: datetime) -> str:
@@ -101,13 +99,16 @@ async def _start(client: Any, plan: "DumpPlan") -> str:
 
 async def _is_running(client: Any, instance: str) -> bool:
     state = await client.get_orchestration_state(instance, fetch_payloads=False)
-    return state is not None and state.runtime_status.name in {"RUNNING", "PENDING", "SUSPENDED"}
+    return state is not None and state.runtime_status.name in _RUNNING
 
 
-async def _may_be_anothers(client: Any, plan: "DumpPlan") -> bool:
-    """Whether an app with a task hub of its own, such as a deployment slot, may be working on it."""
-    known = await client.get_orchestration_state(plan.id, fetch_payloads=False) is not None
-    return not known and datetime.now(UTC) < plan.requested_at + 2 * _PATIENCE
+async def _is_at_work(client: Any, plan: "DumpPlan", *, reported: bool) -> bool:
+    """Whether the verification may still need its database: where nothing is known of it, an app with a task hub of its
+    own, such as a deployment slot, may be at work on what is not reported yet."""
+    state = await client.get_orchestration_state(plan.id, fetch_payloads=False)
+    if state is None:
+        return not reported and datetime.now(UTC) < plan.requested_at + 2 * _PATIENCE
+    return state.runtime_status.name in _RUNNING
 
 
 # --- API -------------------------------------------------------------------------------------------------------------
